@@ -1,0 +1,110 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/** Imports point down only: each room names the rooms it may import. What is not named is refused. */
+const rooms = {
+  math: [],
+  image: ['math'],
+  model: ['image', 'math'],
+  arm: ['math'],
+  safety: ['arm', 'math'],
+  control: ['safety', 'arm', 'math', 'robot/robot.ts'],
+  'robot/sim': ['robot/robot.ts', 'arm', 'image', 'math'],
+  'robot/replay': ['robot/robot.ts', 'arm', 'image', 'math'],
+  convert: ['model', 'math'],
+};
+const every = [
+  'math',
+  'image',
+  'model',
+  'arm',
+  'safety',
+  'control',
+  'robot/sim',
+  'robot/replay',
+  'convert',
+  'node',
+  'main',
+];
+
+/** Packages that one file, or one room, alone may import. */
+const owned = {
+  'onnxruntime-node': ['src/model/session.ts'],
+  '@techstark/opencv-js': ['src/image/opencv.ts'],
+  '@u4/opencv4nodejs': ['src/image/opencv.ts'],
+  sharp: ['src/image/codec.ts'],
+  '@mujoco/mujoco': ['src/robot/sim/physics.ts'],
+  rclnodejs: ['src/robot/ros/**', 'src/node/**'],
+};
+const mcap = {
+  group: ['@mcap/*', '@foxglove/*'],
+  message: 'MCAP and CDR live in src/robot/replay.',
+};
+const ownedFor = (file) =>
+  Object.entries(owned)
+    .filter(([, files]) => !files.includes(file))
+    .map(([name]) => ({
+      group: [name],
+      message: `${name} is imported in one place only (eslint.config.mjs).`,
+    }));
+
+const wall = (room, allowed) => ({
+  files: [`src/${room}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          ...every
+            .filter((other) => other !== room && !allowed.includes(other))
+            .map((other) => ({
+              regex: `^(\\.\\./)+${other}(/|\\.js)`,
+              message: `${room} may not import ${other} (house rule).`,
+            })),
+          ...ownedFor(`src/${room}`),
+          ...(room === 'robot/replay' ? [] : [mcap]),
+        ],
+      },
+    ],
+  },
+});
+
+export default tseslint.config(
+  { ignores: ['dist', 'out', 'node_modules', 'models/*/training'] },
+  js.configs.recommended,
+  {
+    files: ['src/**/*.ts', 'test/**/*.ts'],
+    extends: [tseslint.configs.strictTypeChecked],
+    languageOptions: { parserOptions: { projectService: true } },
+    rules: {
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+  ...Object.entries(rooms).map(([room, allowed]) => wall(room, allowed)),
+  ...Object.entries(owned).map(([name, files]) => ({
+    files,
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        { patterns: ownedFor(files[0]).filter((p) => p.group[0] !== name) },
+      ],
+    },
+  })),
+  {
+    files: ['**/*.mjs'],
+    languageOptions: {
+      globals: {
+        process: 'readonly',
+        console: 'readonly',
+        globalThis: 'readonly',
+        URL: 'readonly',
+      },
+    },
+  },
+);

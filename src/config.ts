@@ -1,0 +1,183 @@
+/**
+ * robot.yaml → Config: parsed once at the door, frozen, unknown keys refused. One file per robot, read alike by the
+ * live node, replay and the built-in simulation. Angles rad, lengths m, times s unless the key says otherwise.
+ */
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { parse as parseYaml } from 'yaml';
+import { z } from 'zod';
+import { ConfigError } from './errors.js';
+
+const positive = z.number().positive();
+const vec3 = z.tuple([z.number(), z.number(), z.number()]);
+
+const jointLimits = z
+  .strictObject({
+    lower: z.number(),
+    upper: z.number(),
+    velocity: positive,
+    acceleration: positive,
+    jerk: positive,
+    /** N·m; checked where the robot reports effort. */
+    effort: positive.optional(),
+  })
+  .refine((limits) => limits.lower < limits.upper, {
+    message: 'lower must be below upper',
+    path: ['lower'],
+  });
+
+const camera = z.strictObject({
+  topic: z.string(),
+  type: z.enum(['image', 'compressed']),
+  /** Key of the model contract this camera feeds; absent: recorded and shown, not fed to the model. */
+  modelKey: z.string().optional(),
+});
+
+const guard = z.strictObject({
+  /** Cartesian limits of the tool centre point. */
+  linearVelocity: positive,
+  linearAcceleration: positive,
+  linearJerk: positive,
+  angularVelocity: positive,
+  angularAcceleration: positive,
+  angularJerk: positive,
+  /** Axis-aligned box in the base frame that the tool centre point must stay in. */
+  workspace: z.strictObject({ min: vec3, max: vec3 }),
+  /** A target further than this from the last one is clamped (per policy step). */
+  maxStepTranslation: positive,
+  maxStepRotation: positive,
+  /** Below: halt. */
+  minConfidence: z.number().min(0).max(1).default(0),
+  /** Largest |commanded − measured|, per joint (rad) or of the tool (m). */
+  trackingError: positive,
+  /** Lowest height of any link above the table plane z = tableHeight of the base frame. */
+  tableHeight: z.number().optional(),
+  linkClearance: z.number().nonnegative().default(0.02),
+  /** Smallest singular value of the Jacobian at which the arm slows down, and at which it stops. */
+  singularity: z
+    .strictObject({ slow: positive, stop: positive })
+    .default({ slow: 0.05, stop: 0.02 }),
+  /** Ages beyond which a reading means stop, s. */
+  maxJointAge: positive.default(0.1),
+  maxObservationAge: positive.default(0.6),
+  /** A stamp further in the future than this is refused, s. */
+  maxFutureStamp: positive.default(0.05),
+  /** No tick for this long, s: halt. */
+  watchdog: positive.default(0.1),
+  /** Speed grows from 0 to the speed scale over this time after activation or re-arm, s. */
+  rampIn: z.number().nonnegative().default(1),
+  speedScale: z.number().min(0).max(1).default(1),
+});
+
+const schema = z.strictObject({
+  robot: z.string(),
+  /** Kinematics; absent for a robot without reported arm joints: then the Cartesian guard applies. */
+  description: z
+    .strictObject({ urdf: z.string(), baseLink: z.string(), tipLink: z.string() })
+    .optional(),
+  joints: z
+    .strictObject({ topic: z.string(), limits: z.record(z.string(), jointLimits) })
+    .optional(),
+  endEffector: z.strictObject({ topic: z.string(), frameId: z.string() }).optional(),
+  gripper: z
+    .strictObject({
+      /** Joint of the joint-state topic and its positions when closed and open. */
+      topic: z.string(),
+      joint: z.string(),
+      closed: z.number(),
+      open: z.number(),
+      /** A new opening is sent when it crosses 0.5 by this much (hysteresis). */
+      hysteresis: z.number().min(0).max(0.5).default(0.1),
+    })
+    .optional(),
+  baseFrame: z.string().default('base_link'),
+  cameras: z.record(z.string(), camera),
+  instruction: z.strictObject({ topic: z.string() }).optional(),
+  episode: z.strictObject({ topic: z.string() }).optional(),
+  /** A recorded action topic (Float64MultiArray dx dy dz droll dpitch dyaw gripper), for replay. */
+  recordedAction: z
+    .strictObject({
+      topic: z.string(),
+      stepPeriod: positive,
+      composition: z.enum(['base', 'tool']).default('base'),
+    })
+    .optional(),
+  output: z.enum(['joint', 'twist', 'pose']),
+  control: z.strictObject({
+    rateHz: z.number().min(5).max(1000),
+    /** Period of the policy requests, s. */
+    policyPeriod: positive,
+    /** Fixed latency from observation to answer in lock-step runs, s. */
+    lockstepLatency: z.number().nonnegative().default(0.05),
+    actionDeadlineMs: positive.default(1000),
+    traceDeadlineMs: positive.default(5000),
+  }),
+  guard,
+  /** Nothing leaves the node in a dry run: verdicts are computed, logged and shown. */
+  dryRun: z.boolean().default(true),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+
+/** A validated robot.yaml. `description.urdf` is an absolute path. */
+export type Config = DeepReadonly<z.infer<typeof schema>>;
+export type GuardConfig = Config['guard'];
+export type JointLimits = DeepReadonly<z.infer<typeof jointLimits>>;
+
+/** Text of a robot.yaml → Config. @throws ConfigError naming the key, what was got and what was expected. */
+export function parseConfig(text: string, where: string): Config {
+  let raw: unknown;
+  try {
+    raw = parseYaml(text);
+  } catch (error) {
+    throw new ConfigError(where, (error as Error).message, 'YAML');
+  }
+  const parsed = schema.safeParse(raw);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0]!;
+    const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
+    const path = [...issue.path, ...keys].join('.');
+    throw new ConfigError(
+      `${where}: ${path || '(root)'}`,
+      describe(valueAt(raw, issue.path)),
+      issue.message,
+    );
+  }
+  return deepFreeze(parsed.data);
+}
+
+/** Reads robot.yaml; relative paths in it are relative to the file. */
+export function readConfig(path: string): Config {
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(path, (error as Error).message, 'a readable robot.yaml');
+  }
+  const config = parseConfig(text, path);
+  if (!config.description) return config;
+  const urdf = resolve(dirname(path), config.description.urdf);
+  return deepFreeze({ ...config, description: { ...config.description, urdf } });
+}
+
+function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (value, key) =>
+      typeof value === 'object' && value !== null
+        ? (value as Record<PropertyKey, unknown>)[key]
+        : undefined,
+    raw,
+  );
+}
+
+function describe(value: unknown): string {
+  return value === undefined ? 'nothing' : (JSON.stringify(value)?.slice(0, 80) ?? typeof value);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(deepFreeze);
+    Object.freeze(value);
+  }
+  return value;
+}

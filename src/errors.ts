@@ -1,0 +1,38 @@
+/** Errors of the program's edges. What goes wrong while an arm moves is a Verdict or a Refusal, never an exception. */
+
+/** Input that does not fit: says where, what was got, what was expected. */
+export class InputError extends Error {
+  override name = 'InputError';
+  constructor(
+    readonly where: string,
+    readonly got: string,
+    readonly expected: string,
+  ) {
+    super(`${where}: got ${got}, expected ${expected}`);
+  }
+}
+
+/** robot.yaml, model.json and other settings. */
+export class ConfigError extends InputError {
+  override name = 'ConfigError';
+}
+
+/** A model folder, checkpoint or graph that cannot be used. */
+export class ModelError extends InputError {
+  override name = 'ModelError';
+}
+
+/** A model whose contract does not fit the robot it is asked to drive. */
+export class MismatchError extends InputError {
+  override name = 'MismatchError';
+}
+
+/** A bag, message or image that cannot be read. */
+export class DataError extends InputError {
+  override name = 'DataError';
+}
+
+/** Something other than a guarded command was handed to a robot. A bug, never an operating state. */
+export class UnguardedCommandError extends Error {
+  override name = 'UnguardedCommandError';
+}
