@@ -171,7 +171,7 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
 }
 
 function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : (JSON.stringify(value)?.slice(0, 80) ?? typeof value);
+  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
 }
 
 function deepFreeze<T>(value: T): T {

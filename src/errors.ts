@@ -3,12 +3,14 @@
 /** Input that does not fit: says where, what was got, what was expected. */
 export class InputError extends Error {
   override name = 'InputError';
-  constructor(
-    readonly where: string,
-    readonly got: string,
-    readonly expected: string,
-  ) {
+  readonly where: string;
+  readonly got: string;
+  readonly expected: string;
+  constructor(where: string, got: string, expected: string) {
     super(`${where}: got ${got}, expected ${expected}`);
+    this.where = where;
+    this.got = got;
+    this.expected = expected;
   }
 }
 
