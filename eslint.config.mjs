@@ -9,8 +9,8 @@ const rooms = {
   arm: ['math'],
   safety: ['arm', 'math'],
   control: ['safety', 'arm', 'math', 'robot/robot.ts'],
-  'robot/sim': ['robot/robot.ts', 'arm', 'image', 'math'],
-  'robot/replay': ['robot/robot.ts', 'arm', 'image', 'math'],
+  'robot/sim': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
+  'robot/replay': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
   convert: ['model', 'math'],
 };
 const every = [
