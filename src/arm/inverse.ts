@@ -45,8 +45,13 @@ const DEFAULTS: Required<IkOptions> = {
   maxJointStep: 0.3,
 };
 
-/** Share of the way to mid-range that a redundant arm is pulled per iteration, in the motion the task leaves free. */
+/**
+ * Share of the way to mid-range that a redundant arm is pulled per iteration, in the motion the task leaves free, and
+ * the error below which the pull fades: damping lets a little of the pull into the task, which must not hold the last
+ * micrometres back.
+ */
 const MID_RANGE_GAIN = 0.02;
+const FULL_PULL_ERROR = 0.02;
 
 /**
  * Joint position whose tip is nearest `target` (baseFromTip), starting from `q0`.
@@ -178,7 +183,8 @@ function step(
   const { change, frozen } = work;
   const damping = settings.damping + error ** 2 / 2;
   frozen.fill(0);
-  pullToMidRange(arm, q, settings.taskWeights, work);
+  const gain = MID_RANGE_GAIN * Math.min(1, error / FULL_PULL_ERROR);
+  pullToMidRange(arm, q, gain, settings.taskWeights, work);
   // Each pass freezes at least one joint or is the last.
   for (let pass = 0; pass < n; pass++) {
     if (!solveFree(n, damping, work)) return false;
@@ -206,12 +212,18 @@ function step(
 }
 
 /** z: towards mid-range, for joints that have one, where the arm has more joints than the task has dimensions. */
-function pullToMidRange(arm: Arm, q: Float64Array, weights: TaskWeights, work: Workspace): void {
+function pullToMidRange(
+  arm: Arm,
+  q: Float64Array,
+  gain: number,
+  weights: TaskWeights,
+  work: Workspace,
+): void {
   const dimensions = weights.filter((weight) => weight !== 0).length;
   const redundant = arm.joints.length > dimensions;
   for (let i = 0; i < q.length; i++) {
     const middle = (arm.lower[i]! + arm.upper[i]!) / 2;
-    work.pull[i] = redundant && Number.isFinite(middle) ? MID_RANGE_GAIN * (middle - q[i]!) : 0;
+    work.pull[i] = redundant && Number.isFinite(middle) ? gain * (middle - q[i]!) : 0;
   }
 }
 

@@ -7,7 +7,7 @@ import * as pose from '../math/pose.js';
 import * as quaternion from '../math/quaternion.js';
 import * as vec3 from '../math/vec3.js';
 import type { Pose, Vec3 } from '../types.js';
-import type { Urdf } from './urdf.js';
+import type { Urdf, UrdfJoint } from './urdf.js';
 import { chainBetween } from './urdfTree.js';
 
 export interface ArmJoint {
@@ -58,7 +58,7 @@ export function armFromUrdf(
       );
     joints.push({
       name: joint.name,
-      motion: joint.type === 'prismatic' ? 'slide' : 'turn',
+      motion: motionOf(joint),
       previousFromJoint: pending,
       axis: joint.axis,
     });
@@ -77,6 +77,11 @@ export function armFromUrdf(
     velocity: limits.map((limit) => limit.velocity ?? Infinity),
     lastFromTip: pending,
   };
+}
+
+/** How a joint that is not fixed moves. */
+export function motionOf(joint: UrdfJoint): 'turn' | 'slide' {
+  return joint.type === 'prismatic' ? 'slide' : 'turn';
 }
 
 /** baseFromTip at `q`. */
@@ -132,17 +137,24 @@ export function jacobianFromLinkPoses(arm: Arm, poses: readonly Pose[], out: Flo
 }
 
 function previousFromMoved(joint: ArmJoint, position: number): Pose {
-  const { previousFromJoint, axis } = joint;
-  if (joint.motion === 'slide')
+  return moveAlong(joint.previousFromJoint, joint.motion, joint.axis, position);
+}
+
+/** The frame a joint carries at `position`, from the joint's frame at 0 and its axis. */
+export function moveAlong(
+  parentFromJoint: Pose,
+  motion: 'turn' | 'slide',
+  axis: Vec3,
+  position: number,
+): Pose {
+  const { translation, rotation } = parentFromJoint;
+  if (motion === 'slide')
     return {
-      translation: pose.transformPoint(previousFromJoint, vec3.scale(axis, position)),
-      rotation: previousFromJoint.rotation,
+      translation: pose.transformPoint(parentFromJoint, vec3.scale(axis, position)),
+      rotation,
     };
   return {
-    translation: previousFromJoint.translation,
-    rotation: quaternion.multiply(
-      previousFromJoint.rotation,
-      quaternion.fromAxisAngle(axis, position),
-    ),
+    translation,
+    rotation: quaternion.multiply(rotation, quaternion.fromAxisAngle(axis, position)),
   };
 }
