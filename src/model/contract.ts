@@ -1,0 +1,292 @@
+/**
+ * model.json → Contract: everything a runtime must know about a model beyond its weights and sizes. How its prompts are
+ * written, how pixels become its input, what its answers mean in metres and radians, and which robots it was trained for.
+ * Two models differ in their contracts only: generic code never asks for a model's name.
+ */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ConfigError } from '../errors.js';
+import { parseJson } from './parseJson.js';
+import { parseStatistics, type ActionStatistics } from './statistics.js';
+
+const positive = z.number().positive();
+const count = z.number().int().positive();
+const size = { height: count, width: count };
+const rgb = z.tuple([z.number(), z.number(), z.number()]);
+
+/** From a decoded picture to a tower's input: [resize] → [centre crop] → /255 → (x − mean) / std → canvas → crops. */
+const recipe = z.strictObject({
+  /** On 8-bit pixels, before anything else. The filters are Pillow's, rounding included. */
+  resize: z.union([
+    z.literal('none'),
+    z.strictObject({ filter: z.enum(['pilBilinear', 'pilBicubic']), ...size }),
+  ]),
+  /** Share of the area that is kept, then resized back. */
+  centreCropArea: positive.max(1).optional(),
+  /**
+   * Of normalised values; bilinear, corners not aligned, no antialias, aspect not kept. `crops`: candidates
+   * (w, h) = (i · base, j · base), i = 1 … crops, j = 1 … ⌊crops / i⌋; the one that keeps the most pixels wins, on a tie
+   * the one that wastes fewer; it is split into base × base crops, row-major.
+   */
+  canvas: z.discriminatedUnion('kind', [
+    z.strictObject({ kind: z.literal('crops'), base: count, crops: count }),
+    z.strictObject({ kind: z.literal('fixed'), ...size }),
+  ]),
+  mean: rgb,
+  std: rgb,
+});
+
+const tower = z.strictObject({
+  kind: z.enum(['convnext', 'dinov2', 'siglip']),
+  /** Name in `recipes`. */
+  recipe: z.string(),
+  /** What the tower's weight names begin with. */
+  keyPrefix: z.string(),
+});
+
+/** One piece of a prompt. Neighbouring pieces of text are joined before they are tokenised. */
+const segment = z.union([
+  z.strictObject({ text: z.string().min(1) }),
+  /** One token by its exact name, special tokens included. */
+  z.strictObject({ token: z.string() }),
+  /** A camera's picture by model key: one placeholder id, which the runtime replaces by the visual tokens. */
+  z.strictObject({ image: z.string(), marks: z.literal('drawn').optional() }),
+  /** asGiven: trimmed. lowercase: also lower case. plain: also single spaces and no final `.`, `!` or `?`. */
+  z.strictObject({ instruction: z.enum(['asGiven', 'lowercase', 'plain']) }),
+  /** One action-vocabulary id per field of `state`. */
+  z.strictObject({ state: z.literal('actionIds') }),
+  /** Mark ids in ascending order, joined by this separator. */
+  z.strictObject({ marks: z.string() }),
+  /** Number of future points asked for. */
+  z.strictObject({ steps: z.literal('count') }),
+  /** `answers.trace.speed`, grid cells per step. */
+  z.strictObject({ speed: z.literal('gridPerStep') }),
+]);
+
+const prompt = z.strictObject({
+  /** How many beginning-of-sequence ids come first (two where the chat template and the tokenizer both add one). */
+  bos: z.number().int().min(0).max(2),
+  segments: z.array(segment).min(1),
+  /** Appended unless it is the last id already. */
+  appendIfMissing: z.number().int().nonnegative().optional(),
+});
+
+const dimension = z.enum(['x', 'y', 'z', 'roll', 'pitch', 'yaw', 'gripper']);
+export type Dimension = z.infer<typeof dimension>;
+
+const actionAnswer = z.strictObject({
+  dims: z.array(dimension).min(1),
+  /** K: steps per answer. The answer is K · dims ids, step by step, then the end id. */
+  chunk: count,
+  /** Length of one step, s. */
+  period: positive,
+  /** V: bin k = 1 … bins of a value is the id V − k. */
+  vocabulary: count,
+  /** Edges at linspace(−1, 1, bins). */
+  bins: z.number().int().min(2),
+  /** A file of the same folder, and the dataset that is used for a robot the model does not know. */
+  statistics: z.strictObject({ file: z.string().regex(/^[\w.-]+$/), default: z.string() }),
+  rotation: z.enum(['rpy', 'rotationVector']),
+  /** The numbers that mean fully open and fully closed. */
+  gripper: z.strictObject({ open: z.number(), closed: z.number() }),
+  reference: z.enum(['lastTarget', 'observedPose']),
+  composition: z.enum(['base', 'tool']),
+});
+
+const traceAnswer = z.strictObject({
+  grammar: z.literal('magma'),
+  /** Model key of the picture that carries the marks. */
+  camera: z.string(),
+  /** Coordinates are cells 0 … grid − 1 of the picture, x before y. */
+  grid: count,
+  /** How many marks a picture may carry. */
+  marks: z.strictObject({ min: count, max: count }),
+  speed: count.optional(),
+  steps: count,
+  /** Future points per mark: exactly `steps`, or 1 … `steps` (static points were dropped in training). */
+  length: z.enum(['exact', 'atMost']),
+  /** Length of one step, s. */
+  period: positive,
+  /** An answer longer than this is cut off and refused. */
+  maxTokens: count,
+});
+
+const stateField = z.strictObject({ name: dimension, min: z.number(), max: z.number() });
+
+const trainedRobot = z.strictObject({
+  /** `robot` of robot.yaml. */
+  robot: z.string(),
+  /** Key of the statistics its actions are un-normalised with (`unnorm_key`). */
+  statistics: z.string(),
+  baseFrame: z.string(),
+  /** Which point and axes the deltas move, in words. */
+  tcp: z.string(),
+});
+
+const schema = z.strictObject({
+  version: z.literal(1),
+  name: z.string(),
+  recipes: z.record(z.string(), recipe),
+  /** Several towers see every picture; their features are concatenated in this order. */
+  towers: z.array(tower).min(1),
+  projector: z.strictObject({
+    kind: z.enum(['mlp2x_gelu', 'mlp3x_gelu']),
+    keyPrefix: z.string(),
+    /** Weight appended after every row of visual tokens, the last one included; null: none. */
+    rowSeparator: z.string().nullable(),
+  }),
+  decoder: z.strictObject({ kind: z.literal('llama'), keyPrefix: z.string() }),
+  /** Weight names that begin so may be present and are not used; any other unknown name is an error. */
+  ignoredKeys: z.array(z.string()),
+  tokens: z.strictObject({ bos: z.string(), eos: z.string(), image: z.string() }),
+  prompts: z.strictObject({ action: prompt, trace: prompt.optional() }),
+  /** Proprioception of the prompt, in prompt order: tool centre point in the base frame (m, rad), gripper 0 … 1. */
+  state: z.array(stateField),
+  answers: z.strictObject({ action: actionAnswer, trace: traceAnswer.optional() }),
+  robots: z.array(trainedRobot),
+});
+
+type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
+type ModelJson = DeepReadonly<z.infer<typeof schema>>;
+
+/** A validated model.json together with the statistics file it names. Frozen. */
+export interface Contract extends ModelJson {
+  /** By `unnorm_key`; vectors as long as `answers.action.dims`. */
+  readonly statistics: Readonly<Record<string, ActionStatistics>>;
+}
+export type ImageRecipe = ModelJson['recipes'][string];
+export type Prompt = ModelJson['prompts']['action'];
+export type Segment = Prompt['segments'][number];
+export type ActionAnswer = ModelJson['answers']['action'];
+export type TraceAnswer = NonNullable<ModelJson['answers']['trace']>;
+export type StateField = ModelJson['state'][number];
+
+/**
+ * Text of model.json and of the statistics file beside it → Contract.
+ * @param where path of model.json, for messages
+ * @throws ConfigError naming the key, what was got and what was expected.
+ */
+export function parseContract(modelJson: string, statisticsJson: string, where: string): Contract {
+  const model = parseJson(schema, modelJson, where);
+  const { action } = model.answers;
+  const statistics = parseStatistics(
+    statisticsJson,
+    action.dims.length,
+    `${where}: ${action.statistics.file}`,
+  );
+  const contract: Contract = { ...model, statistics };
+  checkNames(contract, where);
+  checkRanges(contract, where);
+  return deepFreeze(contract);
+}
+
+/** Reads model.json and the statistics file it names from a model folder. @throws ConfigError. */
+export function readContract(folder: string): Contract {
+  const where = join(folder, 'model.json');
+  const modelJson = readText(where, 'a readable model.json');
+  const { file } = parseJson(schema, modelJson, where).answers.action.statistics;
+  const statisticsJson = readText(join(folder, file), `the statistics file that ${where} names`);
+  return parseContract(modelJson, statisticsJson, where);
+}
+
+function readText(path: string, expected: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError(path, (error as Error).message, expected);
+  }
+}
+
+/** Model keys of the pictures that a prompt shows, in order. */
+export function imageKeysOf(prompt: Prompt): readonly string[] {
+  return prompt.segments.flatMap((segment) => ('image' in segment ? [segment.image] : []));
+}
+
+/** Every name that is used is defined. */
+function checkNames(contract: Contract, where: string): void {
+  const recipes = Object.keys(contract.recipes);
+  contract.towers.forEach((tower, index) => {
+    expectOneOf(tower.recipe, recipes, `${where}: towers.${index}.recipe`);
+  });
+  const keys = Object.keys(contract.statistics);
+  const at = `${where}: answers.action.statistics.default`;
+  expectOneOf(contract.answers.action.statistics.default, keys, at);
+  contract.robots.forEach((robot, index) => {
+    expectOneOf(robot.statistics, keys, `${where}: robots.${index}.statistics`);
+  });
+  const { dims } = contract.answers.action;
+  for (const name of ['x', 'y', 'z', 'gripper'] as const) {
+    if (!dims.includes(name))
+      fail(`${where}: answers.action.dims`, dims.join(), `${name} among them`);
+  }
+  checkPromptNames(contract, where);
+}
+
+function checkPromptNames(contract: Contract, where: string): void {
+  const { prompts, answers } = contract;
+  if ((prompts.trace === undefined) !== (answers.trace === undefined)) {
+    const got = prompts.trace
+      ? 'prompts.trace without answers.trace'
+      : 'answers.trace without prompts.trace';
+    fail(where, got, 'both or none');
+  }
+  const segments = [...prompts.action.segments, ...(prompts.trace?.segments ?? [])];
+  if (segments.some((segment) => 'state' in segment) && contract.state.length === 0) {
+    fail(`${where}: state`, 'no fields', 'fields, because a prompt has a {state} segment');
+  }
+  if (segments.some((segment) => 'speed' in segment) && answers.trace?.speed === undefined) {
+    fail(
+      `${where}: answers.trace.speed`,
+      'nothing',
+      'a number, because a prompt has a {speed} segment',
+    );
+  }
+  if (prompts.action.segments.some((s) => 'marks' in s || 'steps' in s || 'speed' in s)) {
+    fail(`${where}: prompts.action.segments`, 'a trace segment', 'no marks, steps or speed');
+  }
+  if (prompts.trace && answers.trace) {
+    const marked = prompts.trace.segments.flatMap((s) =>
+      'image' in s && s.marks ? [s.image] : [],
+    );
+    expectOneOf(answers.trace.camera, marked, `${where}: answers.trace.camera`);
+  }
+}
+
+/** Every number is in a range that the arithmetic can use. */
+function checkRanges(contract: Contract, where: string): void {
+  const { action, trace } = contract.answers;
+  const at = `${where}: answers.action`;
+  const repeated = action.dims.find((name, index) => action.dims.indexOf(name) !== index);
+  if (repeated) fail(`${at}.dims`, `${repeated} twice`, 'each dimension once');
+  if (action.vocabulary < action.bins) {
+    fail(`${at}.vocabulary`, String(action.vocabulary), `at least the ${action.bins} bins`);
+  }
+  if (action.gripper.open === action.gripper.closed) {
+    fail(`${at}.gripper`, `open = closed = ${action.gripper.open}`, 'two different numbers');
+  }
+  contract.state.forEach((field, index) => {
+    if (field.min < field.max) return;
+    fail(`${where}: state.${index} (${field.name})`, `${field.min} … ${field.max}`, 'min < max');
+  });
+  if (trace && trace.marks.min > trace.marks.max) {
+    fail(`${where}: answers.trace.marks`, `${trace.marks.min} … ${trace.marks.max}`, 'min ≤ max');
+  }
+}
+
+function expectOneOf(name: string, known: readonly string[], where: string): void {
+  if (!known.includes(name))
+    fail(where, `"${name}"`, `one of ${known.join(', ') || '(none defined)'}`);
+}
+
+function fail(where: string, got: string, expected: string): never {
+  throw new ConfigError(where, got, expected);
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(deepFreeze);
+    Object.freeze(value);
+  }
+  return value;
+}

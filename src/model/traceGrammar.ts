@@ -1,0 +1,190 @@
+/**
+ * Magma's text form of future traces (magma `data/openx_magma/data_utils.py`), written and read side by side:
+ *
+ *     Mark 3 at [12,200], Mark 5 at [0,255] should be moved, and their future positions are:⏎⏎
+ *     "Mark 3": "[[14,190],[16,181]]"⏎⏎"Mark 5": "[[1,250],[2,244]]"⏎⏎
+ *
+ * Coordinates are cells of a grid × grid raster over the picture, x before y. The start point is not repeated among the
+ * future ones. When nothing should move the answer is `No mark should be moved.⏎`.
+ */
+import { InputError } from '../errors.js';
+import type { Answer, MarkTrace, Pixel } from '../types.js';
+import type { TraceAnswer } from './contract.js';
+import { accept, refuse } from './refusal.js';
+
+/** A cell, 0 … grid − 1. */
+export type Cell = readonly [x: number, y: number];
+
+export interface GridTrace {
+  readonly id: number;
+  readonly start: Cell;
+  readonly future: readonly Cell[];
+}
+
+export type TraceLayout = Pick<TraceAnswer, 'grid' | 'steps' | 'length'>;
+
+const NOTHING_MOVES = 'No mark should be moved.\n';
+const END_OF_HEADER = ' should be moved, and their future positions are:\n\n';
+
+/** Traces → text, in the given order. @throws InputError on a trace that parseTrace would refuse. */
+export function formatTrace(traces: readonly GridTrace[], layout: TraceLayout): string {
+  if (traces.length === 0) return NOTHING_MOVES;
+  const cell = ([x, y]: Cell): string => `[${x},${y}]`;
+  const starts = traces.map(({ id, start }) => `Mark ${id} at ${cell(start)}`);
+  const futures = traces.map(
+    ({ id, future }) => `"Mark ${id}": "[${future.map(cell).join(',')}]"\n\n`,
+  );
+  const text = starts.join(', ') + END_OF_HEADER + futures.join('');
+  const ids = traces.map(({ id }) => id);
+  const readBack = parseTrace(text, ids, layout);
+  if (!readBack.ok)
+    throw new InputError('trace', readBack.refusal.message, 'a trace of this grammar');
+  return text;
+}
+
+/**
+ * Text → traces. Every character is accounted for; anything else is refused, with the place.
+ * @param marks ids that were drawn on the picture: the answer may move any of them, once each, and no other.
+ */
+export function parseTrace(
+  text: string,
+  marks: readonly number[],
+  layout: TraceLayout,
+): Answer<readonly GridTrace[]> {
+  if (text === NOTHING_MOVES) return accept([]);
+  const reader = new Reader(text);
+  try {
+    const traces = readTraces(reader, marks, layout);
+    return accept(traces);
+  } catch (problem) {
+    if (!(problem instanceof InputError)) throw problem;
+    return refuse('malformedAnswer', problem.where, problem.got, problem.expected);
+  }
+}
+
+function readTraces(reader: Reader, marks: readonly number[], layout: TraceLayout): GridTrace[] {
+  // 1. The header: which marks move, and where they are now.
+  const starts: { id: number; start: Cell }[] = [];
+  do {
+    reader.literal('Mark ');
+    const id = readMark(reader, marks);
+    if (starts.some((other) => other.id === id)) reader.fail(`mark ${id} twice`, 'each mark once');
+    reader.literal(' at ');
+    starts.push({ id, start: readCell(reader, layout.grid) });
+  } while (reader.accepts(', '));
+  reader.literal(END_OF_HEADER);
+  // 2. One list of future points per mark of the header, in its order.
+  const traces = starts.map(({ id, start }) => {
+    reader.literal(`"Mark ${id}": "[`);
+    const future = readFuture(reader, id, layout);
+    reader.literal(']"\n\n');
+    return { id, start, future };
+  });
+  // 3. Nothing else.
+  reader.end();
+  return traces;
+}
+
+function readFuture(reader: Reader, id: number, { grid, steps, length }: TraceLayout): Cell[] {
+  const future: Cell[] = [];
+  do future.push(readCell(reader, grid));
+  while (future.length <= steps && reader.accepts(','));
+  const fits = length === 'exact' ? future.length === steps : future.length <= steps;
+  if (!fits) {
+    const got = future.length > steps ? `more than ${steps} points` : `${future.length} points`;
+    reader.fail(`${got} for mark ${id}`, length === 'exact' ? `${steps}` : `1 to ${steps}`);
+  }
+  return future;
+}
+
+function readMark(reader: Reader, marks: readonly number[]): number {
+  const id = reader.integer();
+  if (!marks.includes(id)) reader.fail(`mark ${id}`, `one of the marks drawn: ${marks.join(', ')}`);
+  return id;
+}
+
+function readCell(reader: Reader, grid: number): Cell {
+  reader.literal('[');
+  const x = readCoordinate(reader, grid);
+  reader.literal(',');
+  const y = readCoordinate(reader, grid);
+  reader.literal(']');
+  return [x, y];
+}
+
+function readCoordinate(reader: Reader, grid: number): number {
+  const value = reader.integer();
+  if (value >= grid) reader.fail(`coordinate ${value}`, `0 to ${grid - 1}`);
+  return value;
+}
+
+/** A place in a text that only moves forward. Its InputErrors never leave this file. */
+class Reader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  accepts(expected: string): boolean {
+    if (!this.#text.startsWith(expected, this.#at)) return false;
+    this.#at += expected.length;
+    return true;
+  }
+
+  literal(expected: string): void {
+    if (!this.accepts(expected)) this.fail(this.#next(expected.length), JSON.stringify(expected));
+  }
+
+  /** Decimal, without sign, leading zeros or more than four digits. */
+  integer(): number {
+    const digits = /^(?:0|[1-9]\d{0,3})(?!\d)/.exec(this.#text.slice(this.#at, this.#at + 5));
+    if (!digits) return this.fail(this.#next(5), 'an integer');
+    this.#at += digits[0].length;
+    return Number(digits[0]);
+  }
+
+  end(): void {
+    if (this.#at < this.#text.length) this.fail(this.#next(12), 'the end');
+  }
+
+  fail(got: string, expected: string): never {
+    throw new InputError(`trace answer, character ${this.#at}`, got, expected);
+  }
+
+  #next(length: number): string {
+    const rest = this.#text.slice(this.#at, this.#at + length);
+    return rest === '' ? 'the end' : JSON.stringify(rest);
+  }
+}
+
+/** Size of a picture, pixels. */
+export interface PictureSize {
+  readonly height: number;
+  readonly width: number;
+}
+
+/** Pixel → cell: int(grid · x / width), clipped to the raster. */
+export function cellFromPixel({ x, y }: Pixel, { height, width }: PictureSize, grid: number): Cell {
+  const clip = (value: number): number => Math.min(grid - 1, Math.max(0, Math.floor(value)));
+  return [clip((grid * x) / width), clip((grid * y) / height)];
+}
+
+/** Cell → the pixel at its centre: back to the same cell, and within half a cell of any pixel in it. */
+export function pixelFromCell([x, y]: Cell, { height, width }: PictureSize, grid: number): Pixel {
+  return { x: ((x + 0.5) * width) / grid, y: ((y + 0.5) * height) / grid };
+}
+
+/** Traces in cells → traces in pixels of the source picture. */
+export function tracesInPixels(
+  traces: readonly GridTrace[],
+  size: PictureSize,
+  grid: number,
+): MarkTrace[] {
+  return traces.map(({ id, start, future }) => ({
+    id,
+    start: pixelFromCell(start, size, grid),
+    future: future.map((cell) => pixelFromCell(cell, size, grid)),
+  }));
+}
