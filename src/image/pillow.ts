@@ -1,8 +1,9 @@
 /**
- * `PIL.Image.resize`, bit for bit: the resize in front of Magma (256×256, Pillow's default filter is bicubic) and of
- * OpenVLA (224×224). Pillow widens the filter when it shrinks (antialias), works in fixed point and rounds to 8 bit
- * after each pass. Rows are filtered before columns, as in every Pillow below 13 and so in the models' training (13
- * filters columns first where the height shrinks more: up to 16 of 255 apart). Source: Pillow, src/libImaging/Resample.c (precompute_coeffs, normalize_coeffs_8bpc, clip8).
+ * `PIL.Image.resize`, bit for bit: the resize in front of Magma (256×256, Pillow's default filter, which is bicubic) and
+ * of OpenVLA (224×224). Pillow widens the filter when it shrinks (antialias), works in fixed point and rounds to 8 bit
+ * after each pass. Rows are filtered before columns, as in every Pillow below 13 and so in the models' training; 13
+ * starts with columns where the height shrinks more, which rounds differently (up to 18 of 255 on noise).
+ * Source: Pillow, src/libImaging/Resample.c (precompute_coeffs, normalize_coeffs_8bpc, clip8).
  */
 import { InputError } from '../errors.js';
 import type { RgbImage } from '../types.js';
