@@ -1,6 +1,6 @@
 /** Does a model's contract fit the robot it is asked to drive? */
 import type { Config } from '../config.js';
-import { imageKeysOf, type Contract } from './contract.js';
+import { imagesOf, type Contract } from './contract.js';
 
 /** One way in which a model does not fit a robot. */
 export interface Mismatch {
@@ -52,7 +52,8 @@ function robotMismatches(contract: Contract, config: Config): Mismatch[] {
 
 function cameraMismatches(contract: Contract, config: Config): Mismatch[] {
   const { action, trace } = contract.prompts;
-  const keys = [...imageKeysOf(action), ...(trace ? imageKeysOf(trace) : [])];
+  const images = [...imagesOf(action), ...(trace ? imagesOf(trace) : [])];
+  const keys = images.map(({ image }) => image);
   return [...new Set(keys)].flatMap((key) => {
     const cameras = Object.entries(config.cameras).filter(([, camera]) => camera.modelKey === key);
     if (cameras.length === 1) return [];

@@ -12,27 +12,12 @@ import { parseStatistics, type ActionStatistics } from './statistics.js';
 
 const positive = z.number().positive();
 const count = z.number().int().positive();
-const size = { height: count, width: count };
 const rgb = z.tuple([z.number(), z.number(), z.number()]);
 
-/** From a decoded picture to a tower's input: [resize] → [centre crop] → /255 → (x − mean) / std → canvas → crops. */
+/** From a model picture (8-bit rgb) to a tower's input: /255 → (x − mean) / std → bilinear resize to the canvas → crops. */
 const recipe = z.strictObject({
-  /** On 8-bit pixels, before anything else. The filters are Pillow's, rounding included. */
-  resize: z.union([
-    z.literal('none'),
-    z.strictObject({ filter: z.enum(['pilBilinear', 'pilBicubic']), ...size }),
-  ]),
-  /** Share of the area that is kept, then resized back. */
-  centreCropArea: positive.max(1).optional(),
-  /**
-   * Of normalised values; bilinear, corners not aligned, no antialias, aspect not kept. `crops`: candidates
-   * (w, h) = (i · base, j · base), i = 1 … crops, j = 1 … ⌊crops / i⌋; the one that keeps the most pixels wins, on a tie
-   * the one that wastes fewer; it is split into base × base crops, row-major.
-   */
-  canvas: z.discriminatedUnion('kind', [
-    z.strictObject({ kind: z.literal('crops'), base: count, crops: count }),
-    z.strictObject({ kind: z.literal('fixed'), ...size }),
-  ]),
+  /** Square crops of this side, px, at most so many: see image/canvas.ts. maxCrops 1 is one fixed square. */
+  canvas: z.strictObject({ cropSize: count, maxCrops: count }),
   mean: rgb,
   std: rgb,
 });
@@ -50,8 +35,18 @@ const segment = z.union([
   z.strictObject({ text: z.string().min(1) }),
   /** One token by its exact name, special tokens included. */
   z.strictObject({ token: z.string() }),
-  /** A camera's picture by model key: one placeholder id, which the runtime replaces by the visual tokens. */
-  z.strictObject({ image: z.string(), marks: z.literal('drawn').optional() }),
+  /**
+   * A camera's picture by model key: one placeholder id, which the runtime replaces by the visual tokens. From camera
+   * picture to model picture, on 8-bit pixels: marks drawn → resized (Pillow's filter) → centre share of the area.
+   */
+  z.strictObject({
+    image: z.string(),
+    marks: z.literal('drawn').optional(),
+    resize: z
+      .strictObject({ filter: z.enum(['bilinear', 'bicubic']), height: count, width: count })
+      .optional(),
+    centreCropArea: positive.max(1).optional(),
+  }),
   /** asGiven: trimmed. lowercase: also lower case. plain: also single spaces and no final `.`, `!` or `?`. */
   z.strictObject({ instruction: z.enum(['asGiven', 'lowercase', 'plain']) }),
   /** One action-vocabulary id per field of `state`. */
@@ -160,6 +155,7 @@ export type Prompt = ModelJson['prompts']['action'];
 export type Segment = Prompt['segments'][number];
 export type ActionAnswer = ModelJson['answers']['action'];
 export type TraceAnswer = NonNullable<ModelJson['answers']['trace']>;
+export type ImageSegment = Extract<Segment, { readonly image: string }>;
 export type StateField = ModelJson['state'][number];
 
 /**
@@ -198,9 +194,9 @@ function readText(path: string, expected: string): string {
   }
 }
 
-/** Model keys of the pictures that a prompt shows, in order. */
-export function imageKeysOf(prompt: Prompt): readonly string[] {
-  return prompt.segments.flatMap((segment) => ('image' in segment ? [segment.image] : []));
+/** The pictures that a prompt shows, in order. */
+export function imagesOf(prompt: Prompt): readonly ImageSegment[] {
+  return prompt.segments.filter((segment) => 'image' in segment);
 }
 
 /** Every name that is used is defined. */

@@ -3,7 +3,7 @@
  * text, because a tokenizer splits words at spaces that belong to the next word.
  */
 import type { Answer } from '../types.js';
-import type { Contract, Prompt, Segment } from './contract.js';
+import type { Contract, ImageSegment, Prompt, Segment } from './contract.js';
 import { accept, refuse } from './refusal.js';
 import { encodeState, type RobotState } from './stateTokens.js';
 import type { Tokenizer } from './tokenizer.js';
@@ -24,8 +24,8 @@ export interface PromptIds {
   readonly images: readonly {
     /** Index of the placeholder in `ids`. */
     readonly position: number;
-    readonly key: string;
-    readonly marks: 'none' | 'drawn';
+    /** Which picture, and what is done to it. */
+    readonly segment: ImageSegment;
   }[];
 }
 
@@ -111,7 +111,7 @@ function promptIds(
     endText();
     if ('token' in segment) ids.push(tokenizer.idOf(segment.token));
     if ('image' in segment) {
-      images.push({ position: ids.length, key: segment.image, marks: segment.marks ?? 'none' });
+      images.push({ position: ids.length, segment });
       ids.push(tokenizer.idOf(contract.tokens.image));
     }
     if ('state' in segment) {

@@ -5,7 +5,8 @@
  *     "Mark 3": "[[14,190],[16,181]]"⏎⏎"Mark 5": "[[1,250],[2,244]]"⏎⏎
  *
  * Coordinates are cells of a grid × grid raster over the picture, x before y. The start point is not repeated among the
- * future ones. When nothing should move the answer is `No mark should be moved.⏎`.
+ * future ones. When nothing should move the answer is `No mark should be moved.⏎`. The line feeds at the very end may be
+ * missing: chat templates trim what a model is trained to answer.
  */
 import { InputError } from '../errors.js';
 import type { Answer, MarkTrace, Pixel } from '../types.js';
@@ -51,7 +52,7 @@ export function parseTrace(
   marks: readonly number[],
   layout: TraceLayout,
 ): Answer<readonly GridTrace[]> {
-  if (text === NOTHING_MOVES) return accept([]);
+  if (text === NOTHING_MOVES || text === NOTHING_MOVES.trimEnd()) return accept([]);
   const reader = new Reader(text);
   try {
     const traces = readTraces(reader, marks, layout);
@@ -74,14 +75,15 @@ function readTraces(reader: Reader, marks: readonly number[], layout: TraceLayou
   } while (reader.accepts(', '));
   reader.literal(END_OF_HEADER);
   // 2. One list of future points per mark of the header, in its order.
-  const traces = starts.map(({ id, start }) => {
+  const traces = starts.map(({ id, start }, index) => {
     reader.literal(`"Mark ${id}": "[`);
     const future = readFuture(reader, id, layout);
-    reader.literal(']"\n\n');
+    reader.literal(']"');
+    if (index < starts.length - 1 || !reader.atEnd()) reader.literal('\n\n');
     return { id, start, future };
   });
   // 3. Nothing else.
-  reader.end();
+  if (!reader.atEnd()) reader.fail('more text', 'the end');
   return traces;
 }
 
@@ -145,8 +147,8 @@ class Reader {
     return Number(digits[0]);
   }
 
-  end(): void {
-    if (this.#at < this.#text.length) this.fail(this.#next(12), 'the end');
+  atEnd(): boolean {
+    return this.#at === this.#text.length;
   }
 
   fail(got: string, expected: string): never {
