@@ -1,0 +1,119 @@
+/**
+ * The weights of a Hugging Face-style folder: `model.safetensors`, or the shards that
+ * `model.safetensors.index.json` lists. Every tensor is asked for by name and shape, and what is never asked for is an
+ * error too: a checkpoint that loads half-way gives confident garbage.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { ModelError } from '../errors.js';
+import { openSafetensors, type SafetensorsFile } from './safetensors.js';
+
+export interface Checkpoint {
+  /** Absolute or caller-relative paths of the files that hold the weights, in a stable order. */
+  readonly files: readonly string[];
+  /** The tensor as fp32, row-major. @throws ModelError: missing, or another shape. */
+  take(name: string, shape: readonly number[]): Float32Array;
+  /** @throws ModelError on the first tensor nobody took and whose name begins with none of `ignored`. */
+  assertAllTaken(ignored: readonly string[]): void;
+  close(): void;
+}
+
+export function openCheckpoint(folder: string): Checkpoint {
+  const { files, fileOf } = openFiles(folder);
+  const taken = new Set<string>();
+  return {
+    files: files.map((file) => file.path),
+    take: (name, shape) => {
+      const file = fileOf.get(name);
+      if (!file) throw new ModelError(`${folder}: ${name}`, 'no such tensor', show(shape));
+      const got = file.entries.get(name)!.shape;
+      if (show(got) !== show(shape)) {
+        throw new ModelError(`${file.path}: ${name}`, show(got), show(shape));
+      }
+      taken.add(name);
+      return file.readFloat32(name);
+    },
+    assertAllTaken: (ignored) => {
+      for (const [name, file] of fileOf) {
+        if (taken.has(name) || ignored.some((start) => name.startsWith(start))) continue;
+        throw new ModelError(
+          `${file.path}: ${name}`,
+          'a tensor this architecture does not have',
+          'only known tensors',
+        );
+      }
+    },
+    close: () => files.forEach((file) => file.close()),
+  };
+}
+
+/** The files that hold the weights, without opening them, so that they can be hashed. */
+export function checkpointFiles(folder: string): readonly string[] {
+  const single = join(folder, 'model.safetensors');
+  if (existsSync(single)) return [single];
+  const shards = new Set(readIndex(folder).values());
+  return [...shards].sort().map((name) => join(folder, name));
+}
+
+function openFiles(folder: string) {
+  const files: SafetensorsFile[] = [];
+  try {
+    for (const path of checkpointFiles(folder)) files.push(openSafetensors(path));
+    return { files, fileOf: indexTensors(files, folder) };
+  } catch (error) {
+    files.forEach((file) => file.close());
+    throw error;
+  }
+}
+
+function indexTensors(
+  files: readonly SafetensorsFile[],
+  folder: string,
+): ReadonlyMap<string, SafetensorsFile> {
+  const fileOf = new Map<string, SafetensorsFile>();
+  for (const file of files) {
+    for (const name of file.entries.keys()) {
+      const other = fileOf.get(name);
+      if (other) throw new ModelError(`${file.path}: ${name}`, `also in ${other.path}`, 'one file');
+      fileOf.set(name, file);
+    }
+  }
+  if (!existsSync(join(folder, 'model.safetensors'))) {
+    for (const [name, shard] of readIndex(folder)) {
+      if (fileOf.get(name)?.path === join(folder, shard)) continue;
+      throw new ModelError(`${folder}: ${name}`, `not in ${shard}`, 'what the index says');
+    }
+  }
+  return fileOf;
+}
+
+const indexSchema = z.object({ weight_map: z.record(z.string(), z.string()) });
+
+function readIndex(folder: string): ReadonlyMap<string, string> {
+  const path = join(folder, 'model.safetensors.index.json');
+  let raw: unknown;
+  try {
+    raw = JSON.parse(readFileSync(path, 'utf8'));
+  } catch (error) {
+    throw new ModelError(
+      folder,
+      (error as Error).message,
+      'model.safetensors, or model.safetensors.index.json and its shards',
+    );
+  }
+  const parsed = indexSchema.safeParse(raw);
+  if (!parsed.success) throw new ModelError(path, 'no weight_map', '{"weight_map": {key: file}}');
+  const map = new Map(Object.entries(parsed.data.weight_map));
+  for (const shard of map.values()) {
+    // A shard lies beside its index: a name with a path in it would read another folder.
+    if (!/^[\w.-]+\.safetensors$/.test(shard)) {
+      throw new ModelError(path, JSON.stringify(shard), 'a *.safetensors name without a path');
+    }
+  }
+  return map;
+}
+
+function show(shape: readonly number[]): string {
+  return `[${shape.join(', ')}]`;
+}

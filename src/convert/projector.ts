@@ -1,0 +1,64 @@
+/**
+ * Magma's projector: a two-layer MLP from the tower's channels to the decoder's width, then one learned separator
+ * after every row. Several crops of a canvas are first stitched back into one map, so that rows run across them.
+ */
+import type { Checkpoint } from './checkpoint.js';
+import type { ProjectorConfig } from './checkpointConfig.js';
+import type { ExternalData, Graph, Value } from './onnx.js';
+import { linear, storeLinear } from './linear.js';
+import { add, concat, expand, gelu, multiply, reshape, shapeOf, transpose } from './ops.js';
+
+/**
+ * features [R·C, width, h, w] of crops in row-major order, grid int64 [2] = (R, C)
+ * → visual tokens [R·h·(C·w + 1), hiddenSize]; without a separator, R·h·C·w of them.
+ */
+export function projector(
+  g: Graph,
+  features: Value,
+  grid: Value,
+  { keyPrefix, rowSeparator }: ProjectorConfig,
+  sizes: { readonly width: number; readonly hiddenSize: number },
+  checkpoint: Checkpoint,
+  external: ExternalData,
+): Value {
+  const { width, hiddenSize } = sizes;
+  const layer = (index: number, from: number) => {
+    const key = `${keyPrefix}proj.${index}`;
+    const weight = checkpoint.take(`${key}.weight`, [hiddenSize, from]);
+    const bias = checkpoint.take(`${key}.bias`, [hiddenSize]);
+    return {
+      weight: storeLinear(external, `${key}.weight`, [{ out: hiddenSize, weight }], from),
+      bias: g.weight(external.store(`${key}.bias`, [hiddenSize], bias)),
+    };
+  };
+  const first = layer(0, width);
+  const second = layer(2, hiddenSize);
+  const last = transpose(g, features, [0, 2, 3, 1]);
+  const hidden = gelu(g, add(g, linear(g, last, first.weight), first.bias));
+  const tokens = add(g, linear(g, hidden, second.weight), second.bias);
+
+  let map = stitch(g, tokens, grid, hiddenSize);
+  if (rowSeparator !== null) {
+    const key = `${keyPrefix}${rowSeparator}`;
+    const shape = [1, 1, hiddenSize];
+    const separator = g.weight(external.store(key, shape, checkpoint.take(key, shape)));
+    map = withSeparators(g, map, separator, hiddenSize);
+  }
+  return reshape(g, map, g.constant('int64', [2], [-1, hiddenSize]));
+}
+
+/** [R·C, h, w, d] → [R·h, C·w, d]: element (r·h + y, c·w + x) is element (y, x) of crop r·C + c. */
+function stitch(g: Graph, crops: Value, grid: Value, depth: number): Value {
+  const cropSize = shapeOf(g, crops, 1, 3);
+  const channels = g.constant('int64', [1], [depth]);
+  const apart = reshape(g, crops, concat(g, [grid, cropSize, channels], 0));
+  const together = transpose(g, apart, [0, 2, 1, 3, 4]);
+  return reshape(g, together, concat(g, [multiply(g, grid, cropSize), channels], 0));
+}
+
+/** map [H, W, d] → [H, W + 1, d], the separator last in every row. */
+function withSeparators(g: Graph, map: Value, separator: Value, depth: number): Value {
+  const tail = g.constant('int64', [2], [1, depth]);
+  const column = expand(g, separator, concat(g, [shapeOf(g, map, 0, 1), tail], 0));
+  return concat(g, [map, column], 1);
+}
