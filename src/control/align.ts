@@ -1,0 +1,252 @@
+/**
+ * Collects what the robot reports, the latest by stamp, and puts it together into Observations.
+ *
+ * Stamps order messages of one stream; ages are counted on the steady clock from receipt. An older message that arrives
+ * late never replaces a newer one; stamps that run back by more than that are a clock jump or a looping bag, and
+ * everything is forgotten.
+ */
+import { type Arm, forward } from '../arm/kinematics.js';
+import type { Config } from '../config.js';
+import type { RobotListener } from '../robot/robot.js';
+import type {
+  CameraImage,
+  EndEffectorReading,
+  GripperReading,
+  JointReading,
+  Observation,
+  Reason,
+} from '../types.js';
+import { nsFromSeconds, secondsFromNs } from './clock.js';
+
+/** A message this much older than its stream's latest is out of order; further back is a jump of the clock. */
+const REORDERING_NS = nsFromSeconds(0.5);
+
+export type Observed =
+  | { readonly ok: true; readonly observation: Observation }
+  | { readonly ok: false; readonly reason: Reason };
+
+/** What the arm reports of itself, and when (steady clock) it came. */
+export interface Measured {
+  readonly joints: JointReading | null;
+  readonly jointsReceivedNs: bigint | null;
+  /** By forward kinematics, with the joints' stamp, where the arm's joints are known; else from its topic. */
+  readonly endEffector: EndEffectorReading | null;
+  readonly endEffectorReceivedNs: bigint | null;
+}
+
+interface Received<T> {
+  readonly reading: T;
+  readonly receivedNs: bigint;
+}
+
+export interface AlignerOptions {
+  readonly config: Config;
+  /** Null: the end-effector pose comes from its topic, if at all. */
+  readonly arm: Arm | null;
+  /** Steady clock. */
+  readonly nowNs: () => bigint;
+  /** Cameras without which there is no observation; those that feed the model where not given. */
+  readonly requiredCameras?: readonly string[];
+}
+
+export class Aligner implements RobotListener {
+  readonly #config: Config;
+  readonly #arm: Arm | null;
+  readonly #nowNs: () => bigint;
+  readonly #requiredCameras: readonly string[];
+  readonly #images = new Map<string, Received<CameraImage>>();
+  readonly #counts = new Map<string, number>();
+  #joints: Received<JointReading> | null = null;
+  #endEffector: Received<EndEffectorReading> | null = null;
+  #gripper: Received<GripperReading> | null = null;
+  #instruction: string | null = null;
+  #episode = 0;
+  #episodeBecause = 'start';
+
+  constructor({ config, arm, nowNs, requiredCameras }: AlignerOptions) {
+    this.#config = config;
+    this.#arm = arm;
+    this.#nowNs = nowNs;
+    this.#requiredCameras =
+      requiredCameras ??
+      Object.keys(config.cameras).filter((name) => config.cameras[name]!.modelKey !== undefined);
+  }
+
+  /** Increases by one at every reset, clock jump and change of the instruction. */
+  get episode(): number {
+    return this.#episode;
+  }
+
+  /** Why the episode began, in operator words. */
+  get episodeBecause(): string {
+    return this.#episodeBecause;
+  }
+
+  /** `outOfOrder`, `clockJump`, `unknownCamera`: how often. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  onImage(camera: string, image: CameraImage): void {
+    if (!(camera in this.#config.cameras)) {
+      this.#count('unknownCamera');
+      return;
+    }
+    const kept = this.#newer(image, this.#images.get(camera) ?? null);
+    if (kept) this.#images.set(camera, kept);
+  }
+
+  onJoints(joints: JointReading): void {
+    const kept = this.#newer(joints, this.#joints);
+    if (!kept) return;
+    this.#joints = kept;
+    if (!this.#arm) return;
+    const position = inArmOrder(this.#arm, joints);
+    this.#endEffector = position && {
+      reading: {
+        stampNs: joints.stampNs,
+        frameId: this.#config.baseFrame,
+        pose: forward(this.#arm, position),
+      },
+      receivedNs: kept.receivedNs,
+    };
+  }
+
+  /** Ignored where forward kinematics tells: two sources of one pose would fight. */
+  onEndEffector(reading: EndEffectorReading): void {
+    if (this.#arm) return;
+    this.#endEffector = this.#newer(reading, this.#endEffector) ?? this.#endEffector;
+  }
+
+  onGripper(reading: GripperReading): void {
+    this.#gripper = this.#newer(reading, this.#gripper) ?? this.#gripper;
+  }
+
+  /** The same instruction again (publishers repeat themselves) is no new episode. */
+  onInstruction(instruction: string): void {
+    if (instruction === this.#instruction) return;
+    this.#instruction = instruction;
+    this.#beginEpisode(`new instruction: ${instruction}`);
+  }
+
+  onReset(because: string): void {
+    this.#instruction = null;
+    this.forgetReadings(because);
+  }
+
+  /** The clock jumped: readings from before it mean nothing. The instruction, which has no stamp, stays. */
+  forgetReadings(because: string): void {
+    this.#images.clear();
+    this.#joints = null;
+    this.#endEffector = null;
+    this.#gripper = null;
+    this.#beginEpisode(because);
+  }
+
+  measured(): Measured {
+    return {
+      joints: this.#joints?.reading ?? null,
+      jointsReceivedNs: this.#joints?.receivedNs ?? null,
+      endEffector: this.#endEffector?.reading ?? null,
+      endEffectorReceivedNs: this.#endEffector?.receivedNs ?? null,
+    };
+  }
+
+  /** The latest of everything, or what is missing or has fallen silent. */
+  observe(): Observed {
+    const reason = this.#incomplete();
+    if (reason) return { ok: false, reason };
+    const { joints, endEffector } = this.measured();
+    return {
+      ok: true,
+      observation: {
+        stampNs: this.#primaryStampNs(),
+        episode: this.#episode,
+        instruction: this.#instruction!,
+        images: Object.fromEntries([...this.#images].map(([name, { reading }]) => [name, reading])),
+        joints,
+        endEffector,
+        gripper: this.#gripper?.reading ?? null,
+      },
+    };
+  }
+
+  #incomplete(): Reason | null {
+    const { joints, endEffector, gripper, guard } = this.#config;
+    if (this.#instruction === null)
+      return { code: 'noInstruction', message: 'no instruction has been given yet' };
+    for (const camera of this.#requiredCameras) {
+      const image = this.#images.get(camera) ?? null;
+      const silent = this.#silent(`camera ${camera}`, 'camera', image, guard.maxObservationAge);
+      if (silent) return silent;
+    }
+    return (
+      (joints && this.#silent('the joints', 'joints', this.#joints, guard.maxJointAge)) ??
+      (endEffector && !this.#arm
+        ? this.#silent('the end effector', 'endEffector', this.#endEffector, guard.maxJointAge)
+        : null) ??
+      (gripper
+        ? this.#silent('the gripper', 'gripper', this.#gripper, guard.maxObservationAge)
+        : null) ??
+      null
+    );
+  }
+
+  /** `limit` in s. */
+  #silent(
+    who: string,
+    code: string,
+    received: Received<unknown> | null,
+    limit: number,
+  ): Reason | null {
+    if (!received) return { code: `${code}Missing`, message: `${who}: nothing received yet` };
+    const age = secondsFromNs(this.#nowNs() - received.receivedNs);
+    if (age <= limit) return null;
+    return {
+      code: `${code}Silent`,
+      message: `${who}: silent for ${age.toFixed(3)} s; at most ${limit} s is accepted`,
+    };
+  }
+
+  /** Of the first camera that is required, else that has an image; without any image, the arm's own stamp. */
+  #primaryStampNs(): bigint {
+    const cameras = [...this.#requiredCameras, ...Object.keys(this.#config.cameras)];
+    const primary = cameras.find((name) => this.#images.has(name));
+    if (primary !== undefined) return this.#images.get(primary)!.reading.stampNs;
+    const { joints, endEffector } = this.measured();
+    return (joints ?? endEffector)?.stampNs ?? 0n;
+  }
+
+  /** The reading with its receipt where it is to be kept; a jump of its stamps forgets everything first. */
+  #newer<T extends { readonly stampNs: bigint }>(
+    reading: T,
+    latest: Received<T> | null,
+  ): Received<T> | null {
+    const behindNs = latest ? latest.reading.stampNs - reading.stampNs : 0n;
+    if (behindNs > REORDERING_NS) {
+      this.#count('clockJump');
+      this.forgetReadings(
+        `stamps ran back by ${secondsFromNs(behindNs).toFixed(3)} s: the clock jumped or a bag looped`,
+      );
+    } else if (behindNs > 0n) {
+      this.#count('outOfOrder');
+      return null;
+    }
+    return { reading, receivedNs: this.#nowNs() };
+  }
+
+  #beginEpisode(because: string): void {
+    this.#episode++;
+    this.#episodeBecause = because;
+  }
+
+  #count(code: string): void {
+    this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1);
+  }
+}
+
+/** Positions in the arm's joint order, or null where the reading lacks one of them. */
+export function inArmOrder(arm: Arm, reading: JointReading): readonly number[] | null {
+  const positions = arm.jointNames.map((name) => reading.position[reading.names.indexOf(name)]);
+  return positions.every((position) => position !== undefined) ? positions : null;
+}

@@ -1,0 +1,218 @@
+/**
+ * Where control asks a policy and takes its answers: at most one action and one trace under way, each with its deadline.
+ * When an answer counts as having come is the driver's matter (`arrival`): as soon as it is there in real time, at a
+ * fixed latency in lock-step.
+ */
+import type { Config } from '../config.js';
+import type { ActionPrediction, Answer, Observation, Reason, TracePrediction } from '../types.js';
+import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
+import type { ActionRequest, ControlLoop } from './loop.js';
+import type { Policy, TraceRequest } from './policy.js';
+import { Samples } from './samples.js';
+
+export interface DeskObserver {
+  onRequest?(observation: Observation, at: Instant): void;
+  /** `notPlayed`: why the answer moves nothing; null where it is being played. */
+  onAction?(
+    answer: Answer<ActionPrediction>,
+    request: ActionRequest,
+    notPlayed: Reason | null,
+    at: Instant,
+  ): void;
+  onTrace?(answer: Answer<TracePrediction>, observation: Observation, at: Instant): void;
+}
+
+export interface TraceSchedule {
+  /** s between requests. */
+  readonly period: number;
+  /** s from observation to answer in lock-step. */
+  readonly lockstepLatency: number;
+  readonly what: (observation: Observation) => TraceRequest;
+}
+
+/** A request under way. */
+export interface Pending<T> {
+  readonly request: ActionRequest;
+  /** Resolves always: with a refusal where the policy rejects or misses its deadline. */
+  readonly answer: Promise<Answer<T>>;
+  /** The answer once it is there in real time. */
+  arrived: Answer<T> | null;
+}
+
+/** How a driver lets answers arrive, and how long it waits for them in real time. */
+export interface Arrival {
+  readonly actionTimeoutMs: number;
+  readonly traceTimeoutMs: number;
+  /** The answer where it has come by `at`, else null. `latency`: of a lock-step run, s. */
+  take<T>(pending: Pending<T>, latency: number, at: Instant): Promise<Answer<T> | null>;
+  /** Called before a request is made, with what is still under way. */
+  beforeRequest(other: Pending<unknown> | null): Promise<void>;
+}
+
+export interface DeskOptions {
+  readonly config: Config;
+  readonly loop: ControlLoop;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  readonly arrival: Arrival;
+  readonly traces?: TraceSchedule | undefined;
+  readonly observer?: DeskObserver | undefined;
+}
+
+export class PolicyDesk {
+  readonly #options: DeskOptions;
+  #action: Pending<ActionPrediction> | null = null;
+  #trace: Pending<TracePrediction> | null = null;
+  #nextActionNs: bigint | null = null;
+  #nextTraceNs: bigint | null = null;
+  #episode: number;
+  /** Real time from request to answer, ms: of answers that are predictions. */
+  readonly actionLatencyMs = new Samples();
+  readonly traceLatencyMs = new Samples();
+
+  constructor(options: DeskOptions) {
+    this.#options = options;
+    this.#episode = options.loop.aligner.episode;
+  }
+
+  /** Takes what has come, asks for what is due, and takes what came at once. */
+  async serve(at: Instant): Promise<void> {
+    this.#followEpisode();
+    await this.#takeAction(at);
+    await this.#takeTrace(at);
+    await this.#askAction(at);
+    await this.#askTrace(at);
+    await this.#takeAction(at);
+  }
+
+  /** Resolves when nothing is under way any more; answers that come meanwhile are dropped. */
+  async settle(): Promise<void> {
+    await this.#action?.answer;
+    await this.#trace?.answer;
+  }
+
+  #followEpisode(): void {
+    const { loop, policy } = this.#options;
+    if (loop.aligner.episode === this.#episode) return;
+    this.#episode = loop.aligner.episode;
+    policy.reset(this.#episode);
+  }
+
+  async #takeAction(at: Instant): Promise<void> {
+    const { arrival, config, loop, observer } = this.#options;
+    if (!this.#action) return;
+    const { request } = this.#action;
+    const answer = await arrival.take(this.#action, config.control.lockstepLatency, at);
+    if (!answer) return;
+    this.#action = null;
+    observer?.onAction?.(answer, request, loop.deliver(answer, request, at), at);
+  }
+
+  async #takeTrace(at: Instant): Promise<void> {
+    const { arrival, traces, loop, observer } = this.#options;
+    if (!this.#trace || !traces) return;
+    const { observation } = this.#trace.request;
+    const answer = await arrival.take(this.#trace, traces.lockstepLatency, at);
+    if (!answer) return;
+    this.#trace = null;
+    const late = observation.episode !== loop.aligner.episode;
+    observer?.onTrace?.(late ? staleTrace(observation.episode) : answer, observation, at);
+  }
+
+  async #askAction(at: Instant): Promise<void> {
+    const { arrival, config, loop, observer, policy } = this.#options;
+    if (this.#action || !isDue(this.#nextActionNs, at)) return;
+    this.#nextActionNs = following(this.#nextActionNs, at, config.control.policyPeriod);
+    const observed = loop.aligner.observe();
+    if (!observed.ok) {
+      loop.refuse(observed.reason, at);
+      return;
+    }
+    const { observation } = observed;
+    await arrival.beforeRequest(this.#trace);
+    observer?.onRequest?.(observation, at);
+    this.#action = this.#ask(
+      { observation, requestedNs: at.nowNs },
+      (timeoutMs) => policy.requestAction(observation, timeoutMs),
+      arrival.actionTimeoutMs,
+      this.actionLatencyMs,
+    );
+  }
+
+  async #askTrace(at: Instant): Promise<void> {
+    const { arrival, loop, policy, traces } = this.#options;
+    if (!traces || !policy.requestTrace) return;
+    if (this.#trace || !isDue(this.#nextTraceNs, at)) return;
+    this.#nextTraceNs = following(this.#nextTraceNs, at, traces.period);
+    const observed = loop.aligner.observe();
+    if (!observed.ok) return;
+    const { observation } = observed;
+    await arrival.beforeRequest(this.#action);
+    this.#trace = this.#ask(
+      { observation, requestedNs: at.nowNs },
+      (timeoutMs) => policy.requestTrace!(observation, traces.what(observation), timeoutMs),
+      arrival.traceTimeoutMs,
+      this.traceLatencyMs,
+    );
+  }
+
+  #ask<T>(
+    request: ActionRequest,
+    ask: (timeoutMs: number) => Promise<Answer<T>>,
+    timeoutMs: number,
+    latencyMs: Samples,
+  ): Pending<T> {
+    const { clock, policy } = this.#options;
+    const startedNs = clock.now().nowNs;
+    const answer = answered(policy.name, () => ask(timeoutMs), clock, timeoutMs);
+    const pending: Pending<T> = { request, answer, arrived: null };
+    void answer.then((value) => {
+      pending.arrived = value;
+      if (value.ok) latencyMs.add(secondsFromNs(clock.now().nowNs - startedNs) * 1e3);
+    });
+    return pending;
+  }
+}
+
+/** The policy's answer, or a refusal where it rejects, throws, or is silent for `timeoutMs` of real time. */
+async function answered<T>(
+  who: string,
+  ask: () => Promise<Answer<T>>,
+  clock: Clock,
+  timeoutMs: number,
+): Promise<Answer<T>> {
+  const abort = new AbortController();
+  const untilNs = clock.now().nowNs + nsFromSeconds(timeoutMs / 1e3);
+  const silence = clock.sleepUntil(untilNs, abort.signal).then((): Answer<T> => {
+    const message = `policy ${who} gave no answer within ${timeoutMs} ms`;
+    return { ok: false, refusal: { kind: 'deadline', message } };
+  });
+  try {
+    return await Promise.race([ask(), silence]);
+  } catch (error) {
+    const message = `policy ${who} failed: ${error instanceof Error ? error.message : String(error)}`;
+    return { ok: false, refusal: { kind: 'workerFailed', message } };
+  } finally {
+    abort.abort();
+  }
+}
+
+function isDue(nextNs: bigint | null, { nowNs }: Instant): boolean {
+  return nextNs === null || nowNs >= nextNs;
+}
+
+/** One period after the last due time, so that the rate holds; after a gap, from now on, so that nothing bunches up. */
+function following(dueNs: bigint | null, { nowNs }: Instant, period: number): bigint {
+  const next = (dueNs ?? nowNs) + nsFromSeconds(period);
+  return next > nowNs ? next : nowNs + nsFromSeconds(period);
+}
+
+function staleTrace(episode: number): Answer<TracePrediction> {
+  return {
+    ok: false,
+    refusal: {
+      kind: 'staleEpisode',
+      message: `a trace of the earlier episode ${episode} came late`,
+    },
+  };
+}

@@ -1,0 +1,265 @@
+/**
+ * The fast loop: what the arm is told at every control tick. Takes the two clocks as arguments, owns no timer, and never
+ * waits for a policy: answers are delivered to it when they come.
+ */
+import { solveIk } from '../arm/inverse.js';
+import { type Arm, forward } from '../arm/kinematics.js';
+import type { Config } from '../config.js';
+import type { Robot } from '../robot/robot.js';
+import type { Guard } from '../safety/guard.js';
+import type {
+  ActionPrediction,
+  Answer,
+  ArmTarget,
+  Observation,
+  Reason,
+  Verdict,
+} from '../types.js';
+import { type Aligner, inArmOrder, type Measured } from './align.js';
+import { type Instant, secondsFromNs } from './clock.js';
+import { jointsFromCommand, poseFromCommand } from './commanded.js';
+import { poseAtRest } from './motion.js';
+import { type Commanded, Player } from './play.js';
+
+/** How far the arm may stay from a target before the target counts as out of reach, m and rad. */
+const REACH = { translation: 5e-3, rotation: 5e-2 };
+
+/** Steady and ROS clock may drift apart by this much between two ticks, s; more is a jump of the ROS clock. */
+const CLOCK_JUMP = 0.5;
+
+/** One tick, as it was: for recording, reports and displays. */
+export interface Tick extends Instant {
+  readonly target: ArmTarget;
+  readonly verdict: Verdict;
+  /** The action being played; null at rest. */
+  readonly prediction: ActionPrediction | null;
+  readonly measured: Measured;
+  /** Whether the command went to the robot: not in a dry run. */
+  readonly sent: boolean;
+}
+
+/** A request for an action, kept until its answer comes. */
+export interface ActionRequest {
+  readonly observation: Observation;
+  /** Steady clock. */
+  readonly requestedNs: bigint;
+}
+
+export interface LoopObserver {
+  onTick?(tick: Tick): void;
+  /** An answer that is not played, or a jump of the clock: counted, and told once per event. */
+  onRefusal?(reason: Reason, at: Instant): void;
+}
+
+export interface LoopOptions {
+  readonly config: Config;
+  readonly arm: Arm | null;
+  readonly guard: Guard;
+  readonly aligner: Aligner;
+  readonly robot: Robot;
+  readonly observer?: LoopObserver;
+}
+
+export class ControlLoop {
+  readonly #config: Config;
+  readonly #arm: Arm | null;
+  readonly #guard: Guard;
+  readonly #robot: Robot;
+  readonly #observer: LoopObserver;
+  readonly #player: Player;
+  readonly #counts = new Map<string, number>();
+  readonly aligner: Aligner;
+  #episode: number;
+  #last: Tick | null = null;
+
+  constructor({ config, arm, guard, aligner, robot, observer = {} }: LoopOptions) {
+    this.#config = config;
+    this.#arm = arm;
+    this.#guard = guard;
+    this.aligner = aligner;
+    this.#robot = robot;
+    this.#observer = observer;
+    this.#player = new Player(config, arm?.jointNames ?? []);
+    this.#episode = aligner.episode;
+  }
+
+  /** Answers not played, targets out of reach and clock jumps, by code. The guard counts its own. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.#counts;
+  }
+
+  /** The latest tick; null before the first. */
+  get last(): Tick | null {
+    return this.#last;
+  }
+
+  /** 0 closed, 1 open: what the gripper was last told. Null before the first. */
+  get gripper(): number | null {
+    return this.#player.gripper;
+  }
+
+  /** Takes up the arm where it stands. Returns why not, where it cannot. */
+  activate(at: Instant): Reason | null {
+    return this.#guard.activate(at.nowNs, { stampNs: at.stampNs, ...this.aligner.measured() });
+  }
+
+  deactivate(at: Instant): void {
+    this.#player.stop('control is not active');
+    this.#guard.deactivate(at.nowNs);
+  }
+
+  /** Once per control period: observe, plan, reach, guard, send. */
+  tick(at: Instant): Verdict {
+    const measured = this.#observe(at);
+    const planned = this.#player.target(at.nowNs);
+    const target = this.#reach(planned, measured, at);
+    const verdict = this.#guard.guard({ ...at, ...measured, target, prediction: this.#prediction });
+    const sent = this.#send(verdict);
+    this.#last = { ...at, target, verdict, prediction: this.#player.prediction, measured, sent };
+    this.#observer.onTick?.(this.#last);
+    return verdict;
+  }
+
+  /** Hands in a policy's answer. Returns why it is not played, where it is not. */
+  deliver(answer: Answer<ActionPrediction>, request: ActionRequest, at: Instant): Reason | null {
+    this.#followEpisode();
+    const refused = this.#refuse(answer, request, at);
+    const reason =
+      refused ??
+      (answer.ok
+        ? this.#player.play(answer.value, request.observation, at, this.#commanded(at))
+        : null);
+    if (reason) this.refuse(reason, at);
+    return reason;
+  }
+
+  /** Counts and reports why there is nothing new to play; what is being played goes on to its end. */
+  refuse(reason: Reason, at: Instant): void {
+    this.#player.explainRest(reason.message);
+    this.#counts.set(reason.code, (this.#counts.get(reason.code) ?? 0) + 1);
+    this.#observer.onRefusal?.(reason, at);
+  }
+
+  /** Drops what is being played: from the next tick the guard brings the arm to rest. */
+  stop(because: string): void {
+    this.#player.stop(because);
+  }
+
+  get #prediction(): { observationStampNs: bigint; confidence: number } | null {
+    return this.#player.prediction;
+  }
+
+  /** What the arm says of itself now. A new episode or a jump of the clock ends what was being played. */
+  #observe(at: Instant): Measured {
+    this.#watchClocks(at);
+    this.#followEpisode();
+    return this.aligner.measured();
+  }
+
+  #followEpisode(): void {
+    if (this.aligner.episode === this.#episode) return;
+    this.#episode = this.aligner.episode;
+    this.#player.reset(this.aligner.episodeBecause);
+  }
+
+  #watchClocks(at: Instant): void {
+    if (!this.#last) return;
+    const [steady, ros] = [at.nowNs - this.#last.nowNs, at.stampNs - this.#last.stampNs];
+    const jump = secondsFromNs(ros - steady);
+    if (steady >= 0n && Math.abs(jump) <= CLOCK_JUMP) return;
+    const because =
+      steady < 0n
+        ? `the steady clock ran back by ${secondsFromNs(-steady).toFixed(3)} s`
+        : `the clock of the stamps jumped by ${jump.toFixed(3)} s`;
+    this.refuse({ code: 'clockJump', message: because }, at);
+    this.#player.stop(because);
+    if (ros < 0n) this.aligner.forgetReadings(because);
+  }
+
+  /** The target in the kind the robot is driven with: poses become joints by inverse kinematics. */
+  #reach(target: ArmTarget, measured: Measured, at: Instant): ArmTarget {
+    const arm = this.#arm;
+    const wantsJoints = this.#config.output === 'joint';
+    if (!arm || target.kind === 'rest') return target;
+    if (target.kind === 'joint') {
+      if (wantsJoints) return target;
+      const pose = forward(arm, target.position);
+      return { kind: 'pose', pose, frameId: this.#config.baseFrame, gripper: target.gripper };
+    }
+    if (!wantsJoints) return target;
+    const seed = this.#jointsNow(arm, measured);
+    if (!seed) return this.#rest('jointsMissing', 'the joints of the arm are not known', at);
+    const { position, translationError, rotationError } = solveIk(arm, seed, target.pose);
+    if (translationError <= REACH.translation && rotationError <= REACH.rotation)
+      return { kind: 'joint', position, gripper: target.gripper };
+    return this.#rest(
+      'outOfReach',
+      `the target is out of the arm's reach by ${translationError.toFixed(3)} m and ${rotationError.toFixed(3)} rad`,
+      at,
+    );
+  }
+
+  #rest(code: string, because: string, at: Instant): ArmTarget {
+    this.refuse({ code, message: because }, at);
+    this.#player.stop(because);
+    return { kind: 'rest', because, gripper: null };
+  }
+
+  /** As last commanded, else as measured: where inverse kinematics starts from. */
+  #jointsNow(arm: Arm, { joints }: Measured): readonly number[] | null {
+    const commanded = this.#last && jointsFromCommand(this.#last.verdict.command, arm);
+    return commanded?.position ?? (joints && inArmOrder(arm, joints));
+  }
+
+  #send({ command }: Verdict): boolean {
+    this.#player.confirmGripper(command.gripper);
+    if (this.#config.dryRun) return false;
+    this.#robot.send(command);
+    return true;
+  }
+
+  #refuse(
+    answer: Answer<ActionPrediction>,
+    { observation, requestedNs }: ActionRequest,
+    at: Instant,
+  ): Reason | null {
+    if (!answer.ok) return { code: answer.refusal.kind, message: answer.refusal.message };
+    const tookMs = secondsFromNs(at.nowNs - requestedNs) * 1e3;
+    const { actionDeadlineMs } = this.#config.control;
+    if (tookMs > actionDeadlineMs)
+      return {
+        code: 'deadline',
+        message: `an action came ${tookMs.toFixed(0)} ms after its request; at most ${actionDeadlineMs} ms is accepted`,
+      };
+    if (answer.value.episode !== this.aligner.episode)
+      return {
+        code: 'staleEpisode',
+        message: `an action of episode ${answer.value.episode} came in episode ${this.aligner.episode}`,
+      };
+    if (answer.value.observationStampNs !== observation.stampNs)
+      return {
+        code: 'malformedAnswer',
+        message: `an action answers the observation stamped ${answer.value.observationStampNs.toString()}; asked was ${observation.stampNs.toString()}`,
+      };
+    return null;
+  }
+
+  /** The state of motion that a new chunk goes on from. */
+  #commanded(at: Instant): Commanded {
+    const { endEffector } = this.aligner.measured();
+    if (!this.#last)
+      return {
+        atNs: at.nowNs,
+        pose: endEffector && poseAtRest(endEffector.pose),
+        joints: null,
+        passed: false,
+      };
+    const { verdict, target } = this.#last;
+    return {
+      atNs: verdict.command.nowNs,
+      pose: poseFromCommand(verdict.command, this.#arm, endEffector),
+      joints: jointsFromCommand(verdict.command, this.#arm),
+      passed: verdict.outcome === 'pass' && target.kind !== 'rest',
+    };
+  }
+}

@@ -1,0 +1,245 @@
+/**
+ * Plays the newest accepted chunk: a target at every control tick, continuous in position and velocity across chunks.
+ * Steady clock; stamps are read once, when a chunk is accepted.
+ */
+import type { Config } from '../config.js';
+import * as pose from '../math/pose.js';
+import * as vec3 from '../math/vec3.js';
+import type {
+  ActionChunk,
+  ActionPrediction,
+  ArmTarget,
+  Observation,
+  Quaternion,
+  Reason,
+} from '../types.js';
+import { type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
+import { GripperSwitch } from './gripper.js';
+import type { JointState, MotionState, PoseState } from './motion.js';
+import { elapsedSteps, type MotionLimits, type Plan, planChunk, stateAt, stepAt } from './plan.js';
+
+/** The arm as it was last commanded, from the guard's command: what motion goes on from where the guard interfered. */
+export interface Commanded {
+  readonly atNs: bigint;
+  /** Null where no command and no measurement tells. */
+  readonly pose: PoseState | null;
+  readonly joints: JointState | null;
+  /** Whether the guard passed the last target unchanged: then the plan itself is the exact state. */
+  readonly passed: boolean;
+}
+
+const NOTHING_YET = 'no action has been accepted yet';
+const DONE = 'the last step is done and no newer action has come';
+
+export class Player {
+  readonly #config: Config;
+  readonly #limits: MotionLimits;
+  readonly #gripper: GripperSwitch;
+  #plan: Plan | null = null;
+  #prediction: ActionPrediction | null = null;
+  #idleBecause = NOTHING_YET;
+
+  /** `jointNames`: the order of joint targets; empty for a robot without arm joints. */
+  constructor(config: Config, jointNames: readonly string[]) {
+    this.#config = config;
+    this.#limits = motionLimits(config, jointNames);
+    this.#gripper = new GripperSwitch(config.gripper?.hysteresis ?? 0);
+  }
+
+  /** The prediction being played; null at rest. */
+  get prediction(): ActionPrediction | null {
+    return this.#prediction;
+  }
+
+  /** 0 closed, 1 open: what was last sent. Null before the first. */
+  get gripper(): number | null {
+    return this.#gripper.current;
+  }
+
+  /** Switches to this prediction. Returns why not, where it cannot; what is being played then goes on. */
+  play(
+    prediction: ActionPrediction,
+    observation: Observation,
+    at: Instant,
+    commanded: Commanded,
+  ): Reason | null {
+    const { chunk } = prediction;
+    const ageNs = at.stampNs - prediction.observationStampNs;
+    const refused =
+      refuseChunk(chunk, this.#config, this.#limits.joints.length) ??
+      refuseAge(chunk, ageNs, this.#config.guard);
+    if (refused) return refused;
+    const start = this.#startOf(chunk, at.nowNs, commanded);
+    if (!start)
+      return { code: 'unknownPose', message: 'the pose of the arm is not known: no action starts' };
+    const reference = this.#referenceOf(chunk, observation, at.nowNs, commanded, start.state);
+    if (reference === undefined)
+      return {
+        code: 'unknownPose',
+        message: `the action refers to an end-effector pose in ${chunk.frameId} that the observation does not hold`,
+      };
+    this.#plan = planChunk({
+      chunk,
+      start,
+      reference,
+      nowNs: at.nowNs,
+      ageNs,
+      ending: this.#inTime(at.nowNs, chunk) ? 'flow' : 'rest',
+      limits: this.#limits,
+    });
+    this.#prediction = prediction;
+    this.#idleBecause = DONE;
+    return null;
+  }
+
+  /** Where the arm should be now. Not yet safe. */
+  target(nowNs: bigint): ArmTarget {
+    const state = this.#plan && stateAt(this.#plan, nowNs);
+    if (!this.#plan || !state) {
+      this.#prediction = null;
+      return { kind: 'rest', because: this.#idleBecause, gripper: null };
+    }
+    const gripper = this.#gripperAt(this.#plan, nowNs);
+    if (state.kind === 'joint') return { kind: 'joint', position: state.position, gripper };
+    return { kind: 'pose', pose: state.pose, frameId: this.#config.baseFrame, gripper };
+  }
+
+  /** A command carried this opening (null: none). */
+  confirmGripper(sent: number | null): void {
+    this.#gripper.confirm(sent);
+  }
+
+  /** What to say at rest: why nothing newer came, until something does. */
+  explainRest(because: string): void {
+    this.#idleBecause = because;
+  }
+
+  /** Drops what is being played; the guard brings the arm to rest. */
+  stop(because: string): void {
+    this.#plan = null;
+    this.#prediction = null;
+    this.#idleBecause = because;
+  }
+
+  /** Stops, and forgets what the gripper was told: a new episode. */
+  reset(because: string): void {
+    this.stop(because);
+    this.#gripper.forget();
+  }
+
+  #gripperAt(plan: Plan, nowNs: bigint): number | null {
+    if (!this.#config.gripper) return null;
+    this.#gripper.want(stepAt(plan, nowNs).gripper);
+    return this.#gripper.pending;
+  }
+
+  /** The exact state of the plan where the guard let it pass, else the state the guard made of it. */
+  #startOf(
+    chunk: ActionChunk,
+    nowNs: bigint,
+    commanded: Commanded,
+  ): { atNs: bigint; state: MotionState } | null {
+    const kind = chunk.kind === 'jointPosition' ? 'joint' : 'pose';
+    const planned = commanded.passed && this.#plan ? stateAt(this.#plan, nowNs) : null;
+    if (planned?.kind === kind) return { atNs: nowNs, state: planned };
+    const state = kind === 'joint' ? commanded.joints : commanded.pose;
+    return state && { atNs: commanded.atNs, state };
+  }
+
+  /**
+   * What the first delta is added to; null where the chunk is absolute, undefined where it is unknown. `lastTarget` is the
+   * goal of the step under way; where the guard changed the command, or nothing is under way, it is the commanded pose:
+   * targets that the guard does not let through must not pile up.
+   */
+  #referenceOf(
+    chunk: ActionChunk,
+    observation: Observation,
+    nowNs: bigint,
+    commanded: Commanded,
+    start: MotionState,
+  ): PoseState['pose'] | null | undefined {
+    if (chunk.kind !== 'endEffectorDelta') return null;
+    if (chunk.reference === 'observedPose') {
+      const seen = observation.endEffector;
+      return seen?.frameId === chunk.frameId ? seen.pose : undefined;
+    }
+    const underWay = commanded.passed && this.#plan && stateAt(this.#plan, nowNs);
+    const last = underWay ? stepAt(this.#plan!, nowNs).goal : start;
+    return last.kind === 'pose' ? last.pose : undefined;
+  }
+
+  /** Whether this chunk came before the one before it had run dry, give or take half a step. */
+  #inTime(nowNs: bigint, chunk: ActionChunk): boolean {
+    const before = this.#plan?.steps.at(-1);
+    return before !== undefined && nowNs <= before.endNs + chunk.stepPeriodNs / 2n;
+  }
+}
+
+function refuseChunk(chunk: ActionChunk, config: Config, joints: number): Reason | null {
+  if (chunk.steps.length === 0 || chunk.stepPeriodNs <= 0n)
+    return {
+      code: 'malformedAction',
+      message: `the action has ${chunk.steps.length} steps of ${secondsFromNs(chunk.stepPeriodNs)} s; expected at least one step and a period above 0`,
+    };
+  const bad = chunk.steps.findIndex((_, k) => !isFiniteStep(chunk, k));
+  if (bad !== -1)
+    return {
+      code: 'nonFiniteAction',
+      message: `step ${bad} of the action holds a number that is not finite or a rotation that is none; nothing of it is played`,
+    };
+  if (chunk.kind === 'jointPosition') {
+    const odd = chunk.steps.find((step) => step.position.length !== joints);
+    return odd
+      ? {
+          code: 'malformedAction',
+          message: `the action moves ${odd.position.length} joints; the arm has ${joints}`,
+        }
+      : null;
+  }
+  if (chunk.frameId === config.baseFrame) return null;
+  return {
+    code: 'wrongFrame',
+    message: `the action is given in frame ${chunk.frameId}; the robot is driven in ${config.baseFrame}`,
+  };
+}
+
+function isFiniteStep(chunk: ActionChunk, k: number): boolean {
+  if (!Number.isFinite(chunk.steps[k]!.gripper)) return false;
+  switch (chunk.kind) {
+    case 'endEffectorDelta':
+      return vec3.isFinite(chunk.steps[k]!.translation) && vec3.isFinite(chunk.steps[k]!.rotation);
+    case 'endEffectorPose':
+      return pose.isFinite(chunk.steps[k]!.pose) && isUnit(chunk.steps[k]!.pose.rotation);
+    case 'jointPosition':
+      return chunk.steps[k]!.position.every(Number.isFinite);
+  }
+}
+
+function isUnit(rotation: Quaternion): boolean {
+  return Math.abs(Math.hypot(...rotation) - 1) < 1e-3;
+}
+
+/** A chunk of which only the last step is left is played only where its observation is young enough. */
+function refuseAge(chunk: ActionChunk, ageNs: bigint, guard: Config['guard']): Reason | null {
+  const age = secondsFromNs(ageNs);
+  if (-ageNs > nsFromSeconds(guard.maxFutureStamp))
+    return {
+      code: 'futureStamp',
+      message: `the action's observation is stamped ${(-age).toFixed(3)} s in the future; at most ${guard.maxFutureStamp} s is accepted`,
+    };
+  const onlyLast = elapsedSteps(chunk, ageNs) === chunk.steps.length - 1;
+  if (!onlyLast || ageNs < nsFromSeconds(guard.maxObservationAge)) return null;
+  return {
+    code: 'staleObservation',
+    message: `the action's observation is ${age.toFixed(3)} s old; at most ${guard.maxObservationAge} s is accepted`,
+  };
+}
+
+function motionLimits(config: Config, jointNames: readonly string[]): MotionLimits {
+  const { guard } = config;
+  return {
+    linear: { velocity: guard.linearVelocity, acceleration: guard.linearAcceleration },
+    angular: { velocity: guard.angularVelocity, acceleration: guard.angularAcceleration },
+    joints: jointNames.map((name) => config.joints!.limits[name]!),
+  };
+}

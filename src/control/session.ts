@@ -1,0 +1,81 @@
+/** What both drivers do: take up the arm, tick until told to end, bring it to rest. Pace and arrivals are theirs. */
+import type { ArmCommand, Reason } from '../types.js';
+import type { Instant } from './clock.js';
+import type { PolicyDesk } from './desk.js';
+import type { ControlLoop } from './loop.js';
+
+/** Resolves at the next control tick. */
+export type Pace = () => Promise<Instant>;
+
+export interface SessionOptions {
+  readonly loop: ControlLoop;
+  readonly desk: PolicyDesk;
+  readonly pace: Pace;
+  /** Asked after every tick; a sentence ends the session, null lets it go on. */
+  readonly until: (at: Instant) => string | null;
+  readonly maxTicks: number;
+  /** Ticks to wait for the readings without which the guard does not take up the arm. */
+  readonly activationTicks: number;
+  /** Ticks to come to rest in. */
+  readonly restTicks: number;
+}
+
+export interface SessionEnd {
+  readonly ended: 'until' | 'maxTicks' | 'notActivated';
+  readonly because: string;
+  /** Control ticks from activation to the end, the coming to rest not counted. */
+  readonly ticks: number;
+}
+
+export async function runSession(options: SessionOptions): Promise<SessionEnd> {
+  const refused = await activate(options);
+  if (refused) return { ended: 'notActivated', because: refused.message, ticks: 0 };
+  try {
+    const end = await tickUntilEnd(options);
+    await comeToRest(options, end.because);
+    return end;
+  } finally {
+    options.loop.deactivate(await options.pace());
+  }
+}
+
+async function activate({ loop, pace, activationTicks }: SessionOptions): Promise<Reason | null> {
+  for (let tick = 1; ; tick++) {
+    const refused = loop.activate(await pace());
+    if (!refused || tick >= activationTicks) return refused;
+  }
+}
+
+async function tickUntilEnd({
+  loop,
+  desk,
+  pace,
+  until,
+  maxTicks,
+}: SessionOptions): Promise<SessionEnd> {
+  for (let ticks = 1; ; ticks++) {
+    const at = await pace();
+    await desk.serve(at);
+    loop.tick(at);
+    const because = until(at);
+    if (because !== null) return { ended: 'until', because, ticks };
+    if (ticks >= maxTicks)
+      return { ended: 'maxTicks', because: `${maxTicks} control ticks are over`, ticks };
+  }
+}
+
+async function comeToRest(
+  { loop, pace, restTicks }: SessionOptions,
+  because: string,
+): Promise<void> {
+  for (let tick = 0; tick < restTicks; tick++) {
+    loop.stop(because);
+    if (isAtRest(loop.tick(await pace()).command)) return;
+  }
+}
+
+function isAtRest(command: ArmCommand): boolean {
+  const speeds =
+    command.kind === 'joint' ? command.velocity : [...command.linear, ...command.angular];
+  return Math.hypot(...speeds) < 1e-6;
+}

@@ -1,0 +1,139 @@
+/**
+ * Drives a robot in real time: control ticks on a fixed grid of the steady clock, the policy asked when it is due and
+ * free, answers played when they come.
+ */
+import type { Config } from '../config.js';
+import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
+import { type Arrival, type DeskObserver, PolicyDesk, type TraceSchedule } from './desk.js';
+import type { ControlLoop } from './loop.js';
+import type { Policy } from './policy.js';
+import { Samples } from './samples.js';
+import { type Pace, runSession, type SessionEnd } from './session.js';
+
+export interface WallOptions {
+  readonly loop: ControlLoop;
+  readonly policy: Policy;
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly until: (at: Instant) => string | null;
+  readonly maxTicks?: number;
+  readonly traces?: TraceSchedule;
+  readonly observer?: DeskObserver;
+}
+
+export interface WallResult extends SessionEnd {
+  /** How late control ticks began, ms. */
+  readonly jitterMs: Samples;
+  /** Ticks left out because the one before ended after their time. */
+  readonly missedTicks: number;
+  readonly actionLatencyMs: Samples;
+  readonly traceLatencyMs: Samples;
+}
+
+/** The robot has been started with `loop.aligner` as its listener; stopping it is the caller's too. */
+export async function runWall(options: WallOptions): Promise<WallResult> {
+  const { loop, policy, config, clock, traces, observer, until } = options;
+  const { rateHz } = config.control;
+  const arrival = arrivalInRealTime(config);
+  const desk = new PolicyDesk({ config, loop, policy, clock, arrival, traces, observer });
+  const grid = new Grid(clock, 1 / rateHz);
+  const watchdog = new Watchdog(clock, loop, config.guard.watchdog);
+  try {
+    const end = await runSession({
+      loop,
+      desk,
+      pace: grid.next,
+      until,
+      maxTicks: options.maxTicks ?? Infinity,
+      activationTicks: Math.ceil(5 * rateHz),
+      restTicks: Math.ceil(5 * rateHz),
+    });
+    return {
+      ...end,
+      jitterMs: grid.jitterMs,
+      missedTicks: grid.missed,
+      actionLatencyMs: desk.actionLatencyMs,
+      traceLatencyMs: desk.traceLatencyMs,
+    };
+  } finally {
+    watchdog.stop();
+  }
+}
+
+function arrivalInRealTime({ control }: Config): Arrival {
+  return {
+    actionTimeoutMs: control.actionDeadlineMs,
+    traceTimeoutMs: control.traceDeadlineMs,
+    take: (pending) => Promise.resolve(pending.arrived),
+    beforeRequest: () => Promise.resolve(),
+  };
+}
+
+/** Tick n at start + n · period: lateness of one tick does not shift the next. */
+class Grid {
+  readonly #clock: Clock;
+  readonly #periodNs: bigint;
+  #dueNs: bigint;
+  readonly jitterMs = new Samples();
+  missed = 0;
+
+  constructor(clock: Clock, period: number) {
+    this.#clock = clock;
+    this.#periodNs = nsFromSeconds(period);
+    this.#dueNs = clock.now().nowNs;
+  }
+
+  readonly next: Pace = async () => {
+    this.#dueNs += this.#periodNs;
+    this.#skipPassed(this.#clock.now().nowNs);
+    await this.#clock.sleepUntil(this.#dueNs);
+    const at = this.#clock.now();
+    this.jitterMs.add(secondsFromNs(at.nowNs - this.#dueNs) * 1e3);
+    return at;
+  };
+
+  #skipPassed(nowNs: bigint): void {
+    const behind = nowNs - this.#dueNs;
+    if (behind < this.#periodNs) return;
+    const skipped = behind / this.#periodNs;
+    this.missed += Number(skipped);
+    this.#dueNs += skipped * this.#periodNs;
+  }
+}
+
+/**
+ * Beside the ticks: where none has come for `limit` s, drops what is being played and ticks in their place, so that the
+ * guard, which sees the gap, brings the arm to rest. A blocked event loop blocks this too: then the guard's own watch
+ * acts at the next tick, and a hardware stop has to do for the time before.
+ */
+class Watchdog {
+  readonly #abort = new AbortController();
+
+  constructor(clock: Clock, loop: ControlLoop, limit: number) {
+    void this.#watch(clock, loop, nsFromSeconds(limit));
+  }
+
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  async #watch(clock: Clock, loop: ControlLoop, limitNs: bigint): Promise<void> {
+    const { signal } = this.#abort;
+    const startNs = clock.now().nowNs;
+    let aliveNs = startNs;
+    for (;;) {
+      await clock.sleepUntil(aliveNs + limitNs, signal);
+      if (signal.aborted) return;
+      const at = clock.now();
+      // Before the first tick of this run the arm has not been taken up: nothing to watch.
+      const ticked = loop.last !== null && loop.last.nowNs >= startNs;
+      aliveNs = ticked ? loop.last.nowNs : at.nowNs;
+      const silent = secondsFromNs(at.nowNs - aliveNs);
+      if (at.nowNs - aliveNs < limitNs) continue;
+      const message = `no control tick for ${silent.toFixed(3)} s`;
+      loop.refuse({ code: 'watchdog', message }, at);
+      loop.stop(message);
+      loop.tick(at);
+    }
+  }
+}
