@@ -1,6 +1,7 @@
 /**
- * How near an arm is to itself and to the table, from the collision geometry of its URDF. Every shape is held in a
- * capsule (a segment with a radius) that contains it, so a distance here is never more than the true one.
+ * How near an arm is to itself and to the table, from the collision geometry of its URDF. Against each other, every
+ * shape is held in a capsule (a segment with a radius) that contains it; against the table, boxes count by their corners.
+ * So a distance here is never more than the true one.
  */
 import * as pose from '../math/pose.js';
 import { segmentDistance } from '../math/segment.js';
@@ -19,8 +20,20 @@ export interface Capsule {
   readonly radius: number;
 }
 
+/** A ball of a moving frame; the balls of a link reach as far down as its shapes do. */
+export interface SupportBall {
+  readonly link: string;
+  readonly frame: number;
+  /** In that frame, m. */
+  readonly centre: Vec3;
+  /** 0 for the corner of a box. */
+  readonly radius: number;
+}
+
 export interface ArmCapsules {
   readonly capsules: readonly Capsule[];
+  /** What is held against the table: of links that move. */
+  readonly support: readonly SupportBall[];
   /** Indices of the capsules that are held against each other. */
   readonly pairs: readonly (readonly [number, number])[];
   /**
@@ -45,6 +58,7 @@ export interface Clearance {
  */
 export function capsulesFromUrdf(urdf: Urdf, arm: Arm): ArmCapsules {
   const capsules: Capsule[] = [];
+  const support: SupportBall[] = [];
   const uncovered: string[] = [];
   const sampled = new Set<string>();
   for (const share of [0, 0.5, 1]) {
@@ -56,7 +70,10 @@ export function capsulesFromUrdf(urdf: Urdf, arm: Arm): ArmCapsules {
       if (unknown && !uncovered.includes(link)) uncovered.push(link);
       for (const { origin, shape } of collision) {
         if (!shape) continue;
-        capsules.push({ link, frame, ...around(shape, pose.compose(frameFromLink, origin)) });
+        const frameFromShape = pose.compose(frameFromLink, origin);
+        const capsule = { link, frame, ...around(shape, frameFromShape) };
+        capsules.push(capsule);
+        if (frame > 0) support.push(...supportOf(shape, capsule, frameFromShape));
       }
     }
   }
@@ -64,7 +81,7 @@ export function capsulesFromUrdf(urdf: Urdf, arm: Arm): ArmCapsules {
   for (let i = 0; i < capsules.length; i++)
     for (let j = i + 1; j < capsules.length; j++)
       if (Math.abs(capsules[i]!.frame - capsules[j]!.frame) > 1) pairs.push([i, j]);
-  return { capsules, pairs, uncovered };
+  return { capsules, support, pairs, uncovered };
 }
 
 /** The same without the named pairs of links, in either order. */
@@ -92,7 +109,7 @@ export function overlappingPairs(
   q: ArrayLike<number>,
   margin = 0,
 ): readonly (readonly [string, string])[] {
-  const placed = placeCapsules(arm, capsules, q);
+  const placed = placeCapsules(capsules, linkPoses(arm, q));
   const found = new Map<string, readonly [string, string]>();
   for (const [i, j] of pairs) {
     if (gap(placed[i]!, placed[j]!) >= margin) continue;
@@ -102,42 +119,45 @@ export function overlappingPairs(
   return [...found.values()];
 }
 
-/** Nearest pair of links, and nearest link to the table plane z = tableHeight of the base frame (links that move). */
+/**
+ * Nearest pair of links, and nearest link to the table plane z = tableHeight of the base frame (links that move).
+ * Where `q` is not finite nothing is clear: −Infinity, so that no comparison lets it pass.
+ */
 export function clearance(
   arm: Arm,
-  { capsules, pairs }: ArmCapsules,
+  { capsules, support, pairs }: ArmCapsules,
   q: ArrayLike<number>,
   { tableHeight }: { readonly tableHeight?: number | undefined } = {},
 ): Clearance {
-  const placed = placeCapsules(arm, capsules, q);
+  if (!Array.from(q).every(Number.isFinite)) {
+    const distance = -Infinity;
+    return { linkLink: { distance, a: '', b: '' }, linkTable: { distance, link: '' } };
+  }
+  const poses = linkPoses(arm, q);
+  const placed = placeCapsules(capsules, poses);
   let linkLink = { distance: Infinity, a: '', b: '' };
   for (const [i, j] of pairs) {
     const distance = gap(placed[i]!, placed[j]!);
-    // Not `<`: a distance that is not a number must not pass as clear.
-    if (!(distance >= linkLink.distance))
+    if (distance < linkLink.distance)
       linkLink = { distance, a: capsules[i]!.link, b: capsules[j]!.link };
   }
   let linkTable = { distance: Infinity, link: '' };
   if (tableHeight === undefined) return { linkLink, linkTable };
-  for (const { link, frame, start, end, radius } of placed) {
-    if (frame === 0) continue;
-    const distance = Math.min(start[2], end[2]) - radius - tableHeight;
-    if (!(distance >= linkTable.distance)) linkTable = { distance, link };
+  for (const { link, frame, centre, radius } of support) {
+    const distance = pose.transformPoint(poses[frame]!, centre)[2] - radius - tableHeight;
+    if (distance < linkTable.distance) linkTable = { distance, link };
   }
   return { linkLink, linkTable };
 }
 
-/** The capsules at `q`, in the base frame. */
-function placeCapsules(
-  arm: Arm,
-  capsules: readonly Capsule[],
-  q: ArrayLike<number>,
-): readonly Capsule[] {
-  const poses = linkPoses(arm, q);
-  return capsules.map((capsule) => ({
-    ...capsule,
-    start: pose.transformPoint(poses[capsule.frame]!, capsule.start),
-    end: pose.transformPoint(poses[capsule.frame]!, capsule.end),
+/** The capsules in the base frame. */
+function placeCapsules(capsules: readonly Capsule[], poses: readonly Pose[]): readonly Capsule[] {
+  return capsules.map(({ link, frame, start, end, radius }) => ({
+    link,
+    frame,
+    start: pose.transformPoint(poses[frame]!, start),
+    end: pose.transformPoint(poses[frame]!, end),
+    radius,
   }));
 }
 
@@ -169,6 +189,22 @@ function around(shape: Shape, frameFromShape: Pose): Pick<Capsule, 'start' | 'en
       return along([0, 0, z / 2], Math.hypot(x, y) / 2);
     }
   }
+}
+
+function supportOf(shape: Shape, capsule: Capsule, frameFromShape: Pose): readonly SupportBall[] {
+  const { link, frame, start, end, radius } = capsule;
+  if (shape.kind !== 'box') return [start, end].map((centre) => ({ link, frame, centre, radius }));
+  const [x, y, z] = shape.size;
+  const signs = [-0.5, 0.5];
+  const corners = signs.flatMap((i) =>
+    signs.flatMap((j) => signs.map((k): Vec3 => [i * x, j * y, k * z])),
+  );
+  return corners.map((corner) => ({
+    link,
+    frame,
+    centre: pose.transformPoint(frameFromShape, corner),
+    radius: 0,
+  }));
 }
 
 interface PlacedLink {

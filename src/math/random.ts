@@ -2,17 +2,17 @@
 
 export interface Random {
   /** [0, 1). */
-  uniform(): number;
+  readonly uniform: () => number;
   /** [a, b). */
-  between(a: number, b: number): number;
+  readonly between: (a: number, b: number) => number;
   /** 0 … n − 1. */
-  integer(n: number): number;
+  readonly integer: (n: number) => number;
   /** Standard normal: mean 0, deviation 1. */
-  normal(): number;
+  readonly normal: () => number;
   /** One element, each as likely. @throws RangeError where there is none. */
-  pick<T>(array: readonly T[]): T;
+  readonly pick: <T>(array: readonly T[]) => T;
   /** An independent generator, seeded from this one: what it draws does not shift this one's sequence. */
-  fork(): Random;
+  readonly fork: () => Random;
 }
 
 /** Mulberry32 (Tommy Ettinger, 2017): 32 bits of state, period 2³², integer arithmetic only. */
