@@ -85,6 +85,21 @@ describe('clearance', () => {
     });
   });
 
+  it('holds links against all but their neighbours', () => {
+    const names = (link: string): Set<string> =>
+      new Set(
+        capsules.pairs
+          .map(([i, j]) => [capsules.capsules[i]!.link, capsules.capsules[j]!.link] as const)
+          .filter((pair) => pair.includes(link))
+          .map(([a, b]) => (a === link ? b : a)),
+      );
+    const beyond = ['forearmRoll', 'wrist', 'flange', 'left', 'right'];
+    expect(names('upperRoll')).toEqual(new Set(['base', 'yaw', ...beyond]));
+    expect(names('left')).toEqual(
+      new Set(['base', 'yaw', 'shoulder', 'upperRoll', 'elbow', 'forearmRoll']),
+    );
+  });
+
   it('holds a gripper closed, half open and open against the arm', () => {
     const left = capsules.capsules.filter(({ link }) => link === 'left');
     const right = capsules.capsules.filter(({ link }) => link === 'right');
