@@ -3,6 +3,8 @@
  * both belong in the inference worker.
  */
 import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor, listSupportedBackends } from 'onnxruntime-node';
 import { ModelError } from '../errors.js';
 
@@ -50,8 +52,22 @@ export function chooseProvider(
   return { provider: setting, reason: 'as configured' };
 }
 
+/** Bundled ones, and those whose library the package's install script has fetched. */
 export function installedProviders(): readonly string[] {
-  return listSupportedBackends().map((backend) => backend.name);
+  return listSupportedBackends()
+    .filter(({ name, bundled }) => bundled || existsSync(providerLibrary(name)))
+    .map(({ name }) => name);
+}
+
+/** Where onnxruntime-node 1.30 keeps a provider that it does not bundle. */
+function providerLibrary(name: string): string {
+  const dist = dirname(createRequire(import.meta.url).resolve('onnxruntime-node'));
+  const { platform, arch } = process;
+  const file =
+    platform === 'win32'
+      ? `onnxruntime_providers_${name}.dll`
+      : `libonnxruntime_providers_${name}.so`;
+  return join(dist, '..', 'bin', 'napi-v6', platform, arch, file);
 }
 
 /**

@@ -1,7 +1,7 @@
 """A tiny Magma with random weights in plain PyTorch, and what it answers: the oracle of test/convert and test/model.
 
 Writes test/golden/tinyMagma/: config.json and model.safetensors (fp16, Magma's key names) as a Hugging Face-style
-folder, expected.safetensors (pixels, visual tokens, logits, fp32) and expected.json (ids, greedy tokens, versions).
+folder, expected.safetensors (pixels fp16; visual tokens, logits fp32) and expected.json (ids, greedy tokens, versions).
 The arithmetic follows timm's ConvNeXt (the tower of microsoft/Magma), magma/image_tower_magma.py (row separators,
 crops) and transformers' modeling_llama.py. Run: python test/oracle/tiny_magma.py
 """
@@ -214,14 +214,14 @@ def main():
         generator = torch.Generator().manual_seed(seed + 1)
         expected, cases, margin = {}, {}, math.inf
         for name, (rows, columns, ids) in prompts.items():
-            pixels = torch.randn([rows * columns, 3, 16, 32], generator=generator).half().float()
+            pixels = torch.randn([rows * columns, 3, 32, 48], generator=generator).half().float()
             visual = visual_tokens(weights, CONFIG, pixels, rows, columns)
             images = [visual] * ids.count(CONFIG["image_token_index"])
             tokens, logits = greedy(weights, CONFIG, ids, images, steps)
             top = logits.topk(2).values
             margin = min(margin, float((top[:, 0] - top[:, 1]).min()))
             cases[name] = {"grid": [rows, columns], "ids": ids, "tokens": tokens}
-            expected |= {f"{name}.pixels": pixels, f"{name}.visual": visual, f"{name}.logits": logits}
+            expected |= {f"{name}.pixels": pixels.half(), f"{name}.visual": visual, f"{name}.logits": logits}
         # Tokens that differ from one another and a clear winner at every step make the comparison worth something.
         if margin > 0.02 and all(len(set(case["tokens"])) > 12 for case in cases.values()):
             break

@@ -1,0 +1,230 @@
+/**
+ * Two ways to decode greedily over the same cache. `stepDecoding` runs the decoder once per token and picks in
+ * JavaScript: the reference. `loopDecoding` leaves prefill, picking and stopping to one run of a graph. Both append ids
+ * to a cache and return the tokens that follow; the last of them is not in the cache yet.
+ */
+import { ModelError } from '../errors.js';
+import { ports, type GraphManifest } from './graphs.js';
+import {
+  float32Data,
+  float32Tensor,
+  int32Tensor,
+  int64Data,
+  int64Tensor,
+  type Feeds,
+  type OpaqueTensor,
+  type Session,
+} from './session.js';
+
+export type DecoderSizes = GraphManifest['decoder'];
+
+/** Ids [first, end). */
+export interface IdRange {
+  readonly first: number;
+  readonly end: number;
+}
+
+export interface StopRule {
+  /** At least 1. */
+  readonly maxTokens: number;
+  /** Any of them ends the answer and is its last token. */
+  readonly eosIds: readonly number[];
+}
+
+/** What a decoder reads: ids, with rows of `visual` in place of the embeddings at `visualPositions`. */
+export interface DecoderInput {
+  readonly ids: readonly number[];
+  /** [visualPositions.length, hiddenSize] */
+  readonly visual: Float32Array;
+  readonly visualPositions: readonly number[];
+}
+
+/** The tokens of an answer, or of a slice of it; the three lists are equally long. */
+export interface Tokens {
+  readonly tokens: readonly number[];
+  /** Natural logarithm of each token's probability. */
+  readonly logProbabilities: readonly number[];
+  /** 0 … 1: probability that each token would be any of the action ids. */
+  readonly actionMass: readonly number[];
+  readonly ended: 'eos' | 'length';
+}
+
+/** Keys and values of the positions decoded so far. Owned by whoever holds it: `release` frees device memory. */
+export interface Cache {
+  readonly length: number;
+  /** By input name. */
+  readonly past: Feeds;
+  release(): void;
+}
+
+export interface Decoding {
+  readonly kind: 'loop' | 'step';
+  /** Consumes `cache`: it is released, or part of the one returned. */
+  extend(
+    cache: Cache,
+    input: DecoderInput,
+    stop: StopRule,
+    actionIds: IdRange,
+  ): Promise<{ readonly answer: Tokens; readonly cache: Cache }>;
+  /** As `extend` on an empty cache, without handing the cache out. */
+  answer(input: DecoderInput, stop: StopRule, actionIds: IdRange): Promise<Tokens>;
+  release(): Promise<void>;
+}
+
+export function loopDecoding(session: Session, sizes: DecoderSizes): Decoding {
+  const empty = emptyCache(sizes);
+  const answers = [ports.tokens, ports.logProbabilities, ports.actionMass];
+  const run = async (
+    cache: Cache,
+    input: DecoderInput,
+    stop: StopRule,
+    actionIds: IdRange,
+    extra: readonly string[],
+  ) => {
+    // Comparing with no id at all crashes ONNX Runtime 1.30; −1 is no token's id.
+    const endIds = stop.eosIds.length > 0 ? stop.eosIds : [-1];
+    const outputs = await session.run(
+      {
+        ...inputFeeds(input, cache, sizes),
+        [ports.maxTokens]: int64Tensor([], [stop.maxTokens]),
+        [ports.eos]: int64Tensor([endIds.length], endIds),
+        [ports.actionRange]: int64Tensor([2], [actionIds.first, actionIds.end]),
+      },
+      [...answers, ...extra],
+    );
+    cache.release();
+    const tokens = int64Data(outputs[ports.tokens], ports.tokens);
+    const answer: Tokens = {
+      tokens,
+      logProbabilities: numbers(outputs, ports.logProbabilities),
+      actionMass: numbers(outputs, ports.actionMass),
+      ended: endOf(tokens, stop),
+    };
+    return { answer, outputs };
+  };
+  return {
+    kind: 'loop',
+    extend: async (cache, input, stop, actionIds) => {
+      const presents = presentNames(sizes);
+      const { answer, outputs } = await run(cache, input, stop, actionIds, presents);
+      const length = cache.length + input.ids.length + answer.tokens.length - 1;
+      return { answer, cache: cacheOf(outputs, length, sizes) };
+    },
+    answer: async (input, stop, actionIds) => (await run(empty, input, stop, actionIds, [])).answer,
+    release: () => session.release(),
+  };
+}
+
+export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
+  const wanted = [ports.logits, ...presentNames(sizes)];
+  const extend: Decoding['extend'] = async (start, input, stop, actionIds) => {
+    const picked: Picked[] = [];
+    let cache = start;
+    let next = input;
+    do {
+      const outputs = await session.run(inputFeeds(next, cache, sizes), wanted);
+      cache.release();
+      cache = cacheOf(outputs, cache.length + next.ids.length, sizes);
+      const token = pickGreedy(float32Data(outputs[ports.logits], ports.logits), actionIds);
+      picked.push(token);
+      next = { ids: [token.token], visual: new Float32Array(0), visualPositions: [] };
+    } while (picked.length < stop.maxTokens && !stop.eosIds.includes(picked.at(-1)!.token));
+    const tokens = picked.map((pick) => pick.token);
+    const answer: Tokens = {
+      tokens,
+      logProbabilities: picked.map((pick) => pick.logProbability),
+      actionMass: picked.map((pick) => pick.actionMass),
+      ended: endOf(tokens, stop),
+    };
+    return { answer, cache };
+  };
+  return {
+    kind: 'step',
+    extend,
+    answer: async (input, stop, actionIds) => {
+      const { answer, cache } = await extend(emptyCache(sizes), input, stop, actionIds);
+      cache.release();
+      return answer;
+    },
+    release: () => session.release(),
+  };
+}
+
+/** No position yet: what a prompt is appended to. */
+export function emptyCache(sizes: DecoderSizes): Cache {
+  const { layers, keyValueHeads, headDim } = sizes;
+  const none = () => float32Tensor([1, keyValueHeads, 0, headDim], new Float32Array(0));
+  const past: Record<string, OpaqueTensor> = {};
+  for (let l = 0; l < layers; l++) {
+    past[ports.pastKey(l)] = none();
+    past[ports.pastValue(l)] = none();
+  }
+  return { length: 0, past, release: () => undefined };
+}
+
+/** Outputs that hold the cache. */
+export function presentNames({ layers }: DecoderSizes): readonly string[] {
+  return Array.from({ length: layers }, (_, l) => [
+    ports.presentKey(l),
+    ports.presentValue(l),
+  ]).flat();
+}
+
+export interface Picked {
+  readonly token: number;
+  readonly logProbability: number;
+  readonly actionMass: number;
+}
+
+/** The likeliest id (the lowest of equals) of logits [V], and its scores. */
+export function pickGreedy(logits: Float32Array, actionIds: IdRange): Picked {
+  let token = 0;
+  for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[token]!) token = i;
+  const highest = logits[token]!;
+  let total = 0;
+  let action = 0;
+  for (let i = 0; i < logits.length; i++) {
+    const weight = Math.exp(logits[i]! - highest);
+    total += weight;
+    if (i >= actionIds.first && i < actionIds.end) action += weight;
+  }
+  if (!Number.isFinite(total)) {
+    throw new ModelError('logits', String(highest), 'finite numbers');
+  }
+  return { token, logProbability: -Math.log(total), actionMass: action / total };
+}
+
+function inputFeeds(input: DecoderInput, cache: Cache, { hiddenSize }: DecoderSizes): Feeds {
+  const { ids, visual, visualPositions } = input;
+  const total = cache.length + ids.length;
+  return {
+    ...cache.past,
+    [ports.ids]: int64Tensor([ids.length], ids),
+    [ports.visual]: float32Tensor([visualPositions.length, hiddenSize], visual),
+    [ports.visualPositions]: int64Tensor([visualPositions.length, 1], visualPositions),
+    [ports.lastPosition]: int32Tensor([1], [total - 1]),
+    [ports.totalLength]: int32Tensor([], [total]),
+  };
+}
+
+/** Outputs of one run become inputs of the next. */
+function cacheOf(outputs: Feeds, length: number, { layers }: DecoderSizes): Cache {
+  const past: Record<string, OpaqueTensor> = {};
+  for (let l = 0; l < layers; l++) {
+    past[ports.pastKey(l)] = outputs[ports.presentKey(l)]!;
+    past[ports.pastValue(l)] = outputs[ports.presentValue(l)]!;
+  }
+  return {
+    length,
+    past,
+    release: () => Object.values(past).forEach((tensor) => tensor.dispose()),
+  };
+}
+
+function endOf(tokens: readonly number[], { eosIds }: StopRule): Tokens['ended'] {
+  return eosIds.includes(tokens.at(-1)!) ? 'eos' : 'length';
+}
+
+function numbers(outputs: Feeds, name: string): readonly number[] {
+  return Array.from(float32Data(outputs[name], name));
+}

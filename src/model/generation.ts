@@ -1,0 +1,231 @@
+/**
+ * Prompt and pictures → greedy tokens. Chooses how to decode when it opens (one-run loop where it proves itself equal
+ * to the step-by-step reference, that reference otherwise) and says which and why.
+ */
+import { join } from 'node:path';
+import { ModelError } from '../errors.js';
+import {
+  emptyCache,
+  loopDecoding,
+  presentNames,
+  stepDecoding,
+  type Decoding,
+  type DecoderInput,
+  type DecoderSizes,
+  type IdRange,
+  type StopRule,
+  type Tokens,
+} from './decoding.js';
+import { graphFiles } from './graphs.js';
+import { openSession, type ProviderChoice } from './session.js';
+import type { VisualTokens } from './vision.js';
+
+/** Longest slice of an answer that lets something more urgent pass. */
+export const maxSliceTokens = 16;
+
+export interface GenerationRequest extends StopRule {
+  /** Prompt with one placeholder id per picture; a placeholder's own embedding is never used. */
+  readonly ids: readonly number[];
+  /** By ascending position of their placeholder in `ids`. */
+  readonly pictures: readonly { readonly position: number; readonly visual: VisualTokens }[];
+  /** Ids whose probability mass is reported per token. */
+  readonly actionIds: IdRange;
+}
+
+export interface Generator {
+  /** How answers are decoded, and one sentence why. */
+  readonly decoding: { readonly kind: 'loop' | 'step'; readonly reason: string };
+  /** The whole answer. @throws ModelError on a request that does not fit the decoder's sizes. */
+  generate(request: GenerationRequest): Promise<Tokens>;
+  /**
+   * The answer in slices of at most `sliceTokens`; joined they are what `generate` returns. Nothing runs between
+   * slices: the caller may run something else there, or stop by leaving its `for await`, which frees the cache.
+   */
+  slices(request: GenerationRequest, sliceTokens: number): AsyncGenerator<Tokens, void, undefined>;
+  release(): Promise<void>;
+}
+
+/** @param folder holds the graphs. @throws ModelError when not even the reference graph can be used. */
+export async function openGenerator(
+  folder: string,
+  sizes: DecoderSizes,
+  choice: ProviderChoice,
+  threads: number,
+): Promise<Generator> {
+  const { decoding, reason } = await chooseDecoding(folder, sizes, choice, threads);
+  return {
+    decoding: { kind: decoding.kind, reason },
+    generate: async (request) =>
+      decoding.answer(decoderInput(request, sizes), request, request.actionIds),
+    slices: (request, sliceTokens) => slices(decoding, sizes, request, sliceTokens),
+    release: () => decoding.release(),
+  };
+}
+
+/** Slices joined in order. */
+export function joinSlices(parts: readonly Tokens[]): Tokens {
+  return {
+    tokens: parts.flatMap((part) => part.tokens),
+    logProbabilities: parts.flatMap((part) => part.logProbabilities),
+    actionMass: parts.flatMap((part) => part.actionMass),
+    ended: parts.at(-1)?.ended ?? 'length',
+  };
+}
+
+async function chooseDecoding(
+  folder: string,
+  sizes: DecoderSizes,
+  choice: ProviderChoice,
+  threads: number,
+): Promise<{ readonly decoding: Decoding; readonly reason: string }> {
+  const stepPath = join(folder, graphFiles.step);
+  const step = stepDecoding(
+    await openSession(stepPath, choice, threads, presentNames(sizes)),
+    sizes,
+  );
+  if (choice.provider === 'webgpu') {
+    return { decoding: step, reason: 'the WebGPU provider has no Loop: it would run on the CPU' };
+  }
+  try {
+    const path = join(folder, graphFiles.decode);
+    const loop = loopDecoding(await openSession(path, choice, threads), sizes);
+    const mismatch = await compareDecodings(loop, step, sizes, path);
+    if (mismatch === null) {
+      await step.release();
+      return { decoding: loop, reason: 'gives the same tokens as the step-by-step reference' };
+    }
+    await loop.release();
+    return { decoding: step, reason: mismatch.message };
+  } catch (error) {
+    if (error instanceof ModelError) return { decoding: step, reason: error.message };
+    throw error;
+  }
+}
+
+/** The same made-up prompt through both, in one piece and in two: null, or where they part. */
+async function compareDecodings(
+  loop: Decoding,
+  step: Decoding,
+  sizes: DecoderSizes,
+  where: string,
+): Promise<ModelError | null> {
+  const input = probeInput(sizes);
+  const range = { first: 0, end: sizes.vocabulary };
+  const whole = { maxTokens: 12, eosIds: [] };
+  const half = { ...whole, maxTokens: 6 };
+  const expected = (await step.answer(input, whole, range)).tokens;
+  const inOne = (await loop.answer(input, whole, range)).tokens;
+  const first = await loop.extend(emptyCache(sizes), input, half, range);
+  const second = await loop.extend(
+    first.cache,
+    textInput(first.answer.tokens.slice(-1)),
+    half,
+    range,
+  );
+  second.cache.release();
+  const inTwo = [...first.answer.tokens, ...second.answer.tokens];
+  const different = [inOne, inTwo].find((tokens) => tokens.join() !== expected.join());
+  if (!different) return null;
+  return new ModelError(
+    `${where}: self-test`,
+    `tokens ${different.join(' ')}`,
+    `${expected.join(' ')} as from ${graphFiles.step}`,
+  );
+}
+
+/** Ids spread over the vocabulary around two rows of waves: anything that reaches every weight will do. */
+function probeInput({ vocabulary, hiddenSize }: DecoderSizes): DecoderInput {
+  const ids = Array.from({ length: 16 }, (_, i) => Math.floor((i * vocabulary) / 16));
+  const visual = Float32Array.from({ length: 2 * hiddenSize }, (_, i) => Math.sin(1 + i));
+  return { ids, visual, visualPositions: [1, 2] };
+}
+
+async function* slices(
+  decoding: Decoding,
+  sizes: DecoderSizes,
+  request: GenerationRequest,
+  sliceTokens: number,
+): AsyncGenerator<Tokens, void, undefined> {
+  let input = decoderInput(request, sizes);
+  let cache = emptyCache(sizes);
+  let left = request.maxTokens;
+  try {
+    while (left > 0) {
+      const stop = { maxTokens: Math.min(sliceTokens, left), eosIds: request.eosIds };
+      const result = await decoding.extend(cache, input, stop, request.actionIds);
+      ({ cache } = result);
+      yield result.answer;
+      if (result.answer.ended === 'eos') return;
+      left -= result.answer.tokens.length;
+      input = textInput(result.answer.tokens.slice(-1));
+    }
+  } finally {
+    cache.release();
+  }
+}
+
+function textInput(ids: readonly number[]): DecoderInput {
+  return { ids, visual: new Float32Array(0), visualPositions: [] };
+}
+
+/** Every placeholder becomes as many positions as its picture has visual tokens. */
+function decoderInput(request: GenerationRequest, sizes: DecoderSizes): DecoderInput {
+  checkRequest(request, sizes);
+  const { ids, pictures } = request;
+  const count = pictures.reduce((sum, { visual }) => sum + visual.count, 0);
+  const merged: number[] = [];
+  const visualPositions: number[] = [];
+  const visual = new Float32Array(count * sizes.hiddenSize);
+  let from = 0;
+  for (const picture of pictures) {
+    const placeholder = ids[picture.position]!;
+    merged.push(...ids.slice(from, picture.position));
+    visual.set(picture.visual.data, visualPositions.length * sizes.hiddenSize);
+    for (let i = 0; i < picture.visual.count; i++) {
+      visualPositions.push(merged.length);
+      merged.push(placeholder);
+    }
+    from = picture.position + 1;
+  }
+  merged.push(...ids.slice(from));
+  const positions = merged.length + request.maxTokens - 1;
+  if (positions > sizes.maxPositions) {
+    const got = `${merged.length} positions and ${request.maxTokens} tokens`;
+    fail('length', got, `at most ${sizes.maxPositions} together`);
+  }
+  return { ids: merged, visual, visualPositions };
+}
+
+function checkRequest(request: GenerationRequest, sizes: DecoderSizes): void {
+  const { ids, pictures, maxTokens, actionIds } = request;
+  if (ids.length === 0) fail('ids', 'none', 'at least one');
+  const strange = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= sizes.vocabulary);
+  if (strange !== undefined) fail('ids', String(strange), `0 to ${sizes.vocabulary - 1}`);
+  if (!Number.isInteger(maxTokens) || maxTokens < 1) {
+    fail('maxTokens', String(maxTokens), 'a positive integer');
+  }
+  if (!(
+    0 <= actionIds.first &&
+    actionIds.first <= actionIds.end &&
+    actionIds.end <= sizes.vocabulary
+  )) {
+    const expected = `a range within 0 to ${sizes.vocabulary}`;
+    fail('actionIds', `${actionIds.first} to ${actionIds.end}`, expected);
+  }
+  let before = -1;
+  for (const { position, visual } of pictures) {
+    if (!Number.isInteger(position) || position <= before || position >= ids.length) {
+      const expected = `ascending, below ${ids.length}`;
+      fail('picture positions', `${position} after ${before}`, expected);
+    }
+    if (visual.data.length !== visual.count * sizes.hiddenSize) {
+      const expected = String(visual.count * sizes.hiddenSize);
+      fail('visual tokens', `${visual.data.length} numbers`, expected);
+    }
+    before = position;
+  }
+}
+
+function fail(what: string, got: string, expected: string): never {
+  throw new ModelError(`generation: ${what}`, got, expected);
+}

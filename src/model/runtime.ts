@@ -1,0 +1,46 @@
+/** A folder of graphs → vision encoder and generator, ready to run. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { ModelError } from '../errors.js';
+import { openGenerator, type Generator } from './generation.js';
+import { graphFiles, graphManifestSchema, type GraphManifest } from './graphs.js';
+import { parseJson } from './parseJson.js';
+import { chooseProvider, type ProviderChoice, type SessionSettings } from './session.js';
+import { openVision, type VisionEncoder } from './vision.js';
+
+export interface Runtime {
+  readonly manifest: GraphManifest;
+  readonly provider: ProviderChoice;
+  readonly vision: VisionEncoder;
+  readonly generator: Generator;
+  release(): Promise<void>;
+}
+
+/** Blocks its thread while sessions are created. @throws ModelError. */
+export async function openRuntime(folder: string, settings: SessionSettings): Promise<Runtime> {
+  const manifest = readGraphManifest(folder);
+  const provider = chooseProvider(settings.provider);
+  const vision = await openVision(folder, manifest, provider, settings.threads);
+  const generator = await openGenerator(folder, manifest.decoder, provider, settings.threads);
+  return {
+    manifest,
+    provider,
+    vision,
+    generator,
+    release: async () => {
+      await vision.release();
+      await generator.release();
+    },
+  };
+}
+
+function readGraphManifest(folder: string): GraphManifest {
+  const path = join(folder, graphFiles.manifest);
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ModelError(path, (error as Error).message, 'the manifest of converted graphs');
+  }
+  return parseJson(graphManifestSchema, text, path);
+}

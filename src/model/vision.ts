@@ -1,0 +1,67 @@
+/** Normalised crops → visual tokens of the decoder's width. */
+import { join } from 'node:path';
+import { ModelError } from '../errors.js';
+import type { CropTensor } from '../image/pixels.js';
+import { graphFiles, ports, type GraphManifest } from './graphs.js';
+import {
+  float32Data,
+  float32Tensor,
+  int64Tensor,
+  openSession,
+  type ProviderChoice,
+} from './session.js';
+
+/** One picture as the decoder sees it. */
+export interface VisualTokens {
+  readonly count: number;
+  /** [count, hiddenSize], row-major. */
+  readonly data: Float32Array;
+}
+
+export interface VisionEncoder {
+  /** `crops.pixels` is borrowed until the promise settles. @throws ModelError on a size that does not fit. */
+  encode(crops: CropTensor): Promise<VisualTokens>;
+  release(): Promise<void>;
+}
+
+export async function openVision(
+  folder: string,
+  { vision, decoder }: GraphManifest,
+  choice: ProviderChoice,
+  threads: number,
+): Promise<VisionEncoder> {
+  const session = await openSession(join(folder, graphFiles.vision), choice, threads);
+  return {
+    encode: async ({ pixels, canvas }) => {
+      const { rows, cols } = canvas;
+      const height = canvas.height / rows;
+      const width = canvas.width / cols;
+      checkCrops(pixels, [rows * cols, 3, height, width], vision.stride);
+      const outputs = await session.run(
+        {
+          [ports.pixels]: float32Tensor([rows * cols, 3, height, width], pixels),
+          [ports.grid]: int64Tensor([2], [rows, cols]),
+        },
+        [ports.visual],
+      );
+      const data = float32Data(outputs[ports.visual], ports.visual);
+      return { count: data.length / decoder.hiddenSize, data };
+    },
+    release: () => session.release(),
+  };
+}
+
+function checkCrops(
+  pixels: Float32Array,
+  shape: readonly [number, number, number, number],
+  stride: number,
+): void {
+  const [crops, channels, height, width] = shape;
+  if (height % stride !== 0 || width % stride !== 0 || height === 0 || width === 0) {
+    throw new ModelError('crop size', `${height}×${width}`, `multiples of ${stride}`);
+  }
+  if (pixels.length !== crops * channels * height * width) {
+    const expected = `${crops * channels * height * width} for [${shape.join(', ')}]`;
+    throw new ModelError('crop pixels', `${pixels.length} numbers`, expected);
+  }
+}

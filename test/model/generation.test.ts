@@ -1,0 +1,367 @@
+/** The graphs against PyTorch: test/oracle/tiny_magma.py holds the reference arithmetic. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { copyFileSync, cpSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildGraphs } from '../../src/convert/build.js';
+import { openCheckpoint } from '../../src/convert/checkpoint.js';
+import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
+import { storeDecoder } from '../../src/convert/decoder.js';
+import { decodeGraph } from '../../src/convert/decoderGraphs.js';
+import { ExternalData, modelBytes } from '../../src/convert/onnx.js';
+import { ModelError } from '../../src/errors.js';
+import {
+  emptyCache,
+  loopDecoding,
+  pickGreedy,
+  stepDecoding,
+  type Decoding,
+  type Tokens,
+} from '../../src/model/decoding.js';
+import { joinSlices, type GenerationRequest } from '../../src/model/generation.js';
+import { ports } from '../../src/model/graphs.js';
+import { openRuntime, type Runtime } from '../../src/model/runtime.js';
+import {
+  chooseProvider,
+  float32Data,
+  float32Tensor,
+  int32Tensor,
+  int64Tensor,
+  openSession,
+} from '../../src/model/session.js';
+import {
+  expectedCases,
+  expectedCrops,
+  expectedTensor,
+  imageId,
+  largestDifference,
+  magmaLayout,
+  temporaryFolder,
+  tinyMagmaFolder,
+  vocabulary,
+} from '../support/tinyMagma.js';
+
+const cpu = { provider: 'cpu', threads: 1 } as const;
+const actionIds = { first: 100, end: 140 };
+const temporary = temporaryFolder();
+let folder: string;
+let runtime: Runtime;
+
+beforeAll(async () => {
+  ({ folder } = buildGraphs(tinyMagmaFolder, magmaLayout, temporary.path, () => undefined));
+  runtime = await openRuntime(folder, cpu);
+});
+
+afterAll(async () => {
+  await runtime.release();
+  temporary.remove();
+});
+
+/** Request of a golden case, its picture encoded by our own graph. */
+async function requestOf(name: string): Promise<GenerationRequest> {
+  const visual = await runtime.vision.encode(expectedCrops(name));
+  const { ids } = expectedCases[name]!;
+  const pictures = ids.flatMap((id, position) => (id === imageId ? [{ position, visual }] : []));
+  return { ids, pictures, maxTokens: 24, eosIds: [], actionIds };
+}
+
+async function withDecodings(use: (step: Decoding, loop: Decoding) => Promise<void>) {
+  const choice = chooseProvider('cpu');
+  const sizes = runtime.manifest.decoder;
+  const step = stepDecoding(await openSession(join(folder, 'step.onnx'), choice, 1), sizes);
+  const loop = loopDecoding(await openSession(join(folder, 'decode.onnx'), choice, 1), sizes);
+  try {
+    await use(step, loop);
+  } finally {
+    await step.release();
+    await loop.release();
+  }
+}
+
+async function collect(stream: AsyncGenerator<Tokens, void, undefined>): Promise<Tokens[]> {
+  const parts: Tokens[] = [];
+  for await (const part of stream) parts.push(part);
+  return parts;
+}
+
+describe('the vision graph', () => {
+  it.each([
+    // 2 × 3 cells: two rows of three and a separator.
+    ['oneCrop', 2 * (3 + 1)],
+    // 2 × 3 crops of 2 × 3 cells each: four rows of nine and a separator.
+    ['sixCrops', 4 * (9 + 1)],
+  ])('gives the visual tokens of PyTorch for %s', async (name, count) => {
+    const visual = await runtime.vision.encode(expectedCrops(name));
+    expect(visual.count).toBe(count);
+    expect(largestDifference(visual.data, expectedTensor(`${name}.visual`))).toBeLessThan(1e-5);
+  });
+
+  it('refuses crops whose sides the stride does not divide', async () => {
+    const canvas = { height: 16, width: 24, rows: 1, cols: 1 };
+    const crops = { pixels: new Float32Array(3 * 16 * 24), canvas };
+    await expect(runtime.vision.encode(crops)).rejects.toThrow(
+      'crop size: got 16×24, expected multiples of 16',
+    );
+  });
+
+  it('refuses pixels that are not as many as the canvas says', async () => {
+    const canvas = { height: 16, width: 32, rows: 1, cols: 1 };
+    const crops = { pixels: new Float32Array(7), canvas };
+    await expect(runtime.vision.encode(crops)).rejects.toThrow(ModelError);
+  });
+});
+
+describe('the step graph', () => {
+  it.each(Object.keys(expectedCases))('gives the logits of PyTorch for %s', async (name) => {
+    const { tokens } = expectedCases[name]!;
+    const expected = expectedTensor(`${name}.logits`);
+    const request = await requestOf(name);
+    const { layers, keyValueHeads, headDim, hiddenSize } = runtime.manifest.decoder;
+    const session = await openSession(join(folder, 'step.onnx'), chooseProvider('cpu'), 1);
+
+    // Text around the pictures, one position per visual token, as the decoder reads it.
+    const ids: number[] = [];
+    const rows: number[] = [];
+    const visual: number[] = [];
+    request.ids.forEach((id, position) => {
+      const picture = request.pictures.find((entry) => entry.position === position);
+      for (let i = 0; i < (picture?.visual.count ?? 1); i++) {
+        if (picture) rows.push(ids.length);
+        ids.push(id);
+      }
+      if (picture) visual.push(...picture.visual.data);
+    });
+    let past = emptyCache(runtime.manifest.decoder).past;
+    let length = 0;
+    let next: readonly number[] = ids;
+    let largest = 0;
+    for (let step = 0; step < tokens.length; step++) {
+      const first = step === 0;
+      const outputs = await session.run(
+        {
+          ...past,
+          [ports.ids]: int64Tensor([next.length], next),
+          [ports.visual]: float32Tensor(
+            [first ? rows.length : 0, hiddenSize],
+            Float32Array.from(first ? visual : []),
+          ),
+          [ports.visualPositions]: int64Tensor([first ? rows.length : 0, 1], first ? rows : []),
+          [ports.lastPosition]: int32Tensor([1], [length + next.length - 1]),
+          [ports.totalLength]: int32Tensor([], [length + next.length]),
+        },
+        [
+          ports.logits,
+          ...Array.from({ length: layers }, (_, l) => [ports.presentKey(l), ports.presentValue(l)]),
+        ].flat(),
+      );
+      const logits = float32Data(outputs[ports.logits], ports.logits);
+      const from = step * vocabulary;
+      const reference = expected.subarray(from, from + vocabulary);
+      largest = Math.max(largest, largestDifference(logits, reference));
+      length += next.length;
+      expect(outputs[ports.presentKey(0)]?.dims).toEqual([1, keyValueHeads, length, headDim]);
+      past = Object.fromEntries(
+        Array.from({ length: layers }, (_, l) => [
+          [ports.pastKey(l), outputs[ports.presentKey(l)]!],
+          [ports.pastValue(l), outputs[ports.presentValue(l)]!],
+        ]).flat() as [string, (typeof past)[string]][],
+      );
+      next = [tokens[step]!];
+    }
+    await session.release();
+    expect(largest).toBeLessThan(1e-4);
+  });
+});
+
+describe('generation', () => {
+  it('proves the loop equal to the step-by-step reference before it uses it', () => {
+    expect(runtime.generator.decoding).toEqual({
+      kind: 'loop',
+      reason: 'gives the same tokens as the step-by-step reference',
+    });
+  });
+
+  it.each(Object.keys(expectedCases))('gives the tokens of PyTorch for %s', async (name) => {
+    const answer = await runtime.generator.generate(await requestOf(name));
+    expect(answer.tokens).toEqual(expectedCases[name]!.tokens);
+    expect(answer.ended).toBe('length');
+  });
+
+  it.each([1, 5, 16, 24, 40])('gives the same answer in slices of %i tokens', async (size) => {
+    const request = await requestOf('sixCrops');
+    const whole = await runtime.generator.generate(request);
+    const parts = await collect(runtime.generator.slices(request, size));
+    expect(parts.map((part) => part.tokens.length)).toEqual(
+      Array.from({ length: Math.ceil(24 / size) }, (_, i) => Math.min(size, 24 - i * size)),
+    );
+    const joined = joinSlices(parts);
+    expect(joined.tokens).toEqual(whole.tokens);
+    const difference = largestDifference(joined.logProbabilities, whole.logProbabilities);
+    expect(difference).toBeLessThan(1e-5);
+  });
+
+  it('gives log-probabilities and action mass of the same logits, by step and by loop', async () => {
+    const { tokens } = expectedCases['oneCrop']!;
+    const logits = expectedTensor('oneCrop.logits');
+    const picked = tokens.map((_, i) =>
+      pickGreedy(logits.subarray(i * vocabulary, (i + 1) * vocabulary), actionIds),
+    );
+    const answer = await runtime.generator.generate(await requestOf('oneCrop'));
+    const logProbabilities = picked.map((pick) => pick.logProbability);
+    const mass = picked.map((pick) => pick.actionMass);
+    expect(largestDifference(answer.logProbabilities, logProbabilities)).toBeLessThan(1e-4);
+    expect(largestDifference(answer.actionMass, mass)).toBeLessThan(1e-4);
+  });
+
+  it('ends at the first token when that is the end of the sequence', async () => {
+    const first = expectedCases['oneCrop']!.tokens[0]!;
+    const request = { ...(await requestOf('oneCrop')), eosIds: [first] };
+    const answer = await runtime.generator.generate(request);
+    expect(answer.tokens).toEqual([first]);
+    expect(answer.logProbabilities).toHaveLength(1);
+    expect(answer.actionMass).toHaveLength(1);
+    expect(answer.ended).toBe('eos');
+  });
+
+  it('ends with whichever end id comes first and keeps it as the last token', async () => {
+    const { tokens } = expectedCases['oneCrop']!;
+    const eosIds = [tokens[9]!, tokens[3]!];
+    const firstHit = tokens.findIndex((token) => eosIds.includes(token));
+    const request = { ...(await requestOf('oneCrop')), eosIds };
+    const expected = tokens.slice(0, firstHit + 1);
+    expect((await runtime.generator.generate(request)).tokens).toEqual(expected);
+    const sliced = joinSlices(await collect(runtime.generator.slices(request, 2)));
+    expect(sliced.tokens).toEqual(expected);
+    expect(sliced.ended).toBe('eos');
+  });
+
+  it('lets something else run between slices and goes on unharmed', async () => {
+    const request = await requestOf('sixCrops');
+    const other = await requestOf('oneCrop');
+    const parts: Tokens[] = [];
+    for await (const part of runtime.generator.slices(request, 4)) {
+      parts.push(part);
+      const between = await runtime.generator.generate(other);
+      expect(between.tokens).toEqual(expectedCases['oneCrop']!.tokens);
+    }
+    expect(joinSlices(parts).tokens).toEqual(expectedCases['sixCrops']!.tokens);
+  });
+
+  it('can be left after any slice', async () => {
+    const request = await requestOf('sixCrops');
+    for await (const part of runtime.generator.slices(request, 4)) {
+      expect(part.tokens).toEqual(expectedCases['sixCrops']!.tokens.slice(0, 4));
+      break;
+    }
+    const whole = await runtime.generator.generate(request);
+    expect(whole.tokens).toEqual(expectedCases['sixCrops']!.tokens);
+  });
+
+  it.each([
+    [{ ids: [] }, 'ids: got none, expected at least one'],
+    [{ ids: [3, 160] }, 'ids: got 160, expected 0 to 159'],
+    [{ ids: [3, -1] }, 'ids: got -1, expected 0 to 159'],
+    [{ maxTokens: 0 }, 'maxTokens: got 0, expected a positive integer'],
+    [{ maxTokens: 400 }, 'got 3 positions and 400 tokens, expected at most 256 together'],
+    [{ actionIds: { first: 9, end: 161 } }, 'actionIds: got 9 to 161'],
+    [
+      { pictures: [{ position: 3, visual: { count: 0, data: new Float32Array(0) } }] },
+      'picture positions: got 3 after -1, expected ascending, below 3',
+    ],
+    [
+      { pictures: [{ position: 0, visual: { count: 2, data: new Float32Array(5) } }] },
+      'visual tokens: got 5 numbers, expected 64',
+    ],
+  ])('refuses a request with %j', async (change, message) => {
+    const request = { ids: [1, 2, 3], pictures: [], maxTokens: 4, eosIds: [], actionIds };
+    await expect(runtime.generator.generate({ ...request, ...change })).rejects.toThrow(message);
+  });
+});
+
+describe('the two decodings', () => {
+  it('agree token by token, also where the picture is missing', async () => {
+    await withDecodings(async (step, loop) => {
+      const input = { ids: [5, 9, 77], visual: new Float32Array(0), visualPositions: [] };
+      const stop = { maxTokens: 40, eosIds: [] };
+      const a = await step.answer(input, stop, actionIds);
+      const b = await loop.answer(input, stop, actionIds);
+      expect(b.tokens).toEqual(a.tokens);
+      expect(largestDifference(a.logProbabilities, b.logProbabilities)).toBeLessThan(1e-5);
+      expect(largestDifference(a.actionMass, b.actionMass)).toBeLessThan(1e-5);
+    });
+  });
+
+  it('count the same positions into the cache', async () => {
+    await withDecodings(async (step, loop) => {
+      const input = { ids: [5, 9, 77], visual: new Float32Array(0), visualPositions: [] };
+      const stop = { maxTokens: 4, eosIds: [] };
+      for (const decoding of [step, loop]) {
+        const empty = emptyCache(runtime.manifest.decoder);
+        const { cache } = await decoding.extend(empty, input, stop, actionIds);
+        // Three ids and the first three of four tokens; the fourth has not been read yet.
+        expect(cache.length).toBe(6);
+        expect(cache.past[ports.pastValue(2)]?.dims).toEqual([1, 2, 6, 16]);
+        cache.release();
+      }
+    });
+  });
+});
+
+describe('the self-test', () => {
+  it('falls back to the step graph, and says why, when the loop answers differently', async () => {
+    const other = temporaryFolder();
+    cpSync(folder, other.path, { recursive: true });
+    // The loop of another decoder: its key and value heads read each other's weights.
+    const config = readCheckpointConfig(join(tinyMagmaFolder, 'config.json'), magmaLayout);
+    const checkpoint = openCheckpoint(tinyMagmaFolder);
+    const external = new ExternalData(join(other.path, 'other.weights'));
+    const swapped = {
+      ...checkpoint,
+      take: (name: string, shape: readonly number[]) =>
+        checkpoint.take(name.replace('v_proj', 'k_proj'), shape),
+    };
+    const weights = storeDecoder(config.decoder, swapped, external, () => undefined);
+    writeFileSync(join(other.path, 'decode.onnx'), modelBytes(decodeGraph(weights)));
+    external.close();
+    checkpoint.close();
+
+    const fallback = await openRuntime(other.path, cpu);
+    expect(fallback.generator.decoding.kind).toBe('step');
+    expect(fallback.generator.decoding.reason).toMatch(/decode\.onnx: self-test: got tokens .*/);
+    const answer = await fallback.generator.generate(await requestOf('oneCrop'));
+    expect(answer.tokens).toEqual(expectedCases['oneCrop']!.tokens);
+    const sliced = await collect(fallback.generator.slices(await requestOf('oneCrop'), 7));
+    expect(joinSlices(sliced).tokens).toEqual(expectedCases['oneCrop']!.tokens);
+    await fallback.release();
+    other.remove();
+  });
+
+  it('falls back to the step graph when the loop does not load', async () => {
+    const other = temporaryFolder();
+    cpSync(folder, other.path, { recursive: true });
+    copyFileSync(join(folder, 'decoder.weights'), join(other.path, 'decode.onnx'));
+    const fallback = await openRuntime(other.path, cpu);
+    expect(fallback.generator.decoding.kind).toBe('step');
+    expect(fallback.generator.decoding.reason).toContain('expected a graph cpu can load');
+    await fallback.release();
+    other.remove();
+  });
+});
+
+describe('the provider', () => {
+  it('is the CPU where no other is installed, and says so', () => {
+    expect(chooseProvider('auto', ['cpu', 'webgpu'])).toEqual({
+      provider: 'cpu',
+      reason: 'auto: no CUDA provider among cpu, webgpu',
+    });
+  });
+
+  it('is CUDA where that is installed', () => {
+    expect(chooseProvider('auto', ['cpu', 'cuda']).provider).toBe('cuda');
+  });
+
+  it('is refused when it is asked for and not installed', () => {
+    expect(() => chooseProvider('cuda', ['cpu', 'webgpu'])).toThrow(
+      'provider: got cuda, expected one of cpu, webgpu, auto',
+    );
+  });
+});
