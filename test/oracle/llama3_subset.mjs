@@ -20,14 +20,18 @@ const texts = [
 ];
 const split =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
-const pieces = new RegExp(split.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "'(?:[sdmt]|ll|ve|re)"), 'gu');
+const pieces = new RegExp(
+  split.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)", "'(?:[sdmt]|ll|ve|re)"),
+  'gu',
+);
 
 const vocab = {};
 const add = (token) => (vocab[token] = llama3.vocabByString.get(token));
 llama3.vocabById.slice(0, 256).forEach(add);
+// The texts are ASCII: one byte per character.
 const symbol = (text) =>
-  [...new TextEncoder().encode(text)]
-    .map((byte) => llama3.vocabById[llama3.encode(String.fromCharCode(byte), { bos: false, eos: false })[0]])
+  [...text]
+    .map((character) => llama3.vocabById[llama3.encode(character, { bos: false, eos: false })[0]])
     .join('');
 const words = new Set(texts.flatMap((text) => text.match(pieces)).map(symbol));
 const merges = [...llama3.merges.keys()]
@@ -50,10 +54,19 @@ const names = {
 // The 256 highest ordinary ids are Magma's action ids: their texts do not matter, their presence does.
 for (let id = 127744; id < 128000; id += 1) vocab[llama3.vocabById[id]] = id;
 
-const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false };
+const byteLevel = {
+  type: 'ByteLevel',
+  add_prefix_space: false,
+  trim_offsets: true,
+  use_regex: false,
+};
 const tokenizer = {
   version: '1.0',
-  added_tokens: Object.entries(names).map(([id, content]) => ({ id: Number(id), content, special: true })),
+  added_tokens: Object.entries(names).map(([id, content]) => ({
+    id: Number(id),
+    content,
+    special: true,
+  })),
   normalizer: null,
   pre_tokenizer: {
     type: 'Sequence',
