@@ -1,33 +1,23 @@
+/**
+ * The only maker of ArmCommand. Every call makes exactly one: a step towards the target within all limits, or a step of
+ * the braking path, or a hold. Pure: both clocks are passed in, and nothing here reads files or sends.
+ *
+ * Supervisory and soft real-time: no safety-rated function. The robot's own stop and its controller's limits stay.
+ */
+import type { ArmCapsules } from '../arm/clearance.js';
+import type { Arm } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
-import { UnguardedCommandError } from '../errors.js';
-import type {
-  ArmCommand,
-  ArmTarget,
-  EndEffectorReading,
-  JointReading,
-  Pose,
-  Reason,
-  Verdict,
-} from '../types.js';
+import { ConfigError, UnguardedCommandError } from '../errors.js';
+import type { ArmCommand, ArmTarget, Reason, Verdict } from '../types.js';
+import { CartesianOutput } from './cartesianOutput.js';
+import { JointOutput } from './jointOutput.js';
+import type { Motion, Output } from './output.js';
+import { type Measurement, seconds } from './readings.js';
+import { type GuardReason, reason, ReasonLedger, REASONS } from './reasons.js';
 
-/** What the guard needs to know of an arm. Joints in the order of `jointNames`; poses in the base frame. */
-export interface GuardArm {
-  readonly jointNames: readonly string[];
-  /** Pose of the tool centre point. */
-  forward(position: readonly number[]): Pose;
-}
+export type { Measurement as GuardMeasurement } from './readings.js';
 
-/** What the robot last reported, and when (steady clock) it was received. */
-export interface GuardMeasurement {
-  /** ROS, bag or simulation clock now. */
-  readonly stampNs: bigint;
-  readonly joints: JointReading | null;
-  readonly jointsReceivedNs: bigint | null;
-  readonly endEffector: EndEffectorReading | null;
-  readonly endEffectorReceivedNs: bigint | null;
-}
-
-export interface GuardInput extends GuardMeasurement {
+export interface GuardInput extends Measurement {
   /** Steady clock now. */
   readonly nowNs: bigint;
   readonly target: ArmTarget;
@@ -38,60 +28,269 @@ export interface GuardInput extends GuardMeasurement {
   } | null;
 }
 
+const NS_PER_S = 1e9;
+
 /** Every command that was made here, and nothing else. */
 const made = new WeakSet<object>();
 
 /** @throws UnguardedCommandError on anything the guard did not make, a faithful copy of a command included. */
 export function assertGuarded(command: unknown): asserts command is ArmCommand {
   if (typeof command !== 'object' || command === null || !made.has(command))
-    throw new UnguardedCommandError('only a command made by the guard may be sent to a robot');
+    throw new UnguardedCommandError('got a command that the guard did not make, expected its own');
 }
 
-/** Work in progress: holds still and refuses to activate. The signature is what control is written against. */
 export class Guard {
   readonly kind: 'joint' | 'cartesian';
-  readonly counts: ReadonlyMap<string, number> = new Map();
-  readonly latched: Reason | null = null;
+  private readonly config: Config;
+  private readonly output: Output;
+  private readonly ledger: ReasonLedger;
+  private isActive = false;
+  private isSeeded = false;
+  private latch: Reason | null = null;
+  private scale = 1;
+  private rampFromNs = 0n;
+  private lastNowNs: bigint | null = null;
+  private lastStampNs: bigint | null = null;
+  private lastMeasured: Measurement | null = null;
 
-  constructor(config: Config, arm: GuardArm | null, _capsules: unknown) {
-    this.kind = config.output === 'joint' && arm !== null ? 'joint' : 'cartesian';
+  /**
+   * `arm`: null for a robot without reported joints, which gets the Cartesian guard. `capsules`: null where distances to
+   * table and links are not to be guarded. `onFirst` is called with the first reason of each code: log it there.
+   * @throws ConfigError where the output is joint and there is no arm, or the limits do not fit the arm's joints.
+   */
+  constructor(
+    config: Config,
+    arm: Arm | null,
+    capsules: ArmCapsules | null,
+    onFirst: (reason: Reason) => void = () => undefined,
+  ) {
+    if (config.output === 'joint' && arm === null)
+      throw new ConfigError('output', 'joint', 'twist or pose where no arm is described');
+    this.config = config;
+    this.kind = config.output === 'joint' ? 'joint' : 'cartesian';
+    this.output =
+      config.output === 'joint'
+        ? new JointOutput(config, arm!, capsules)
+        : new CartesianOutput(config, arm);
+    this.ledger = new ReasonLedger(onFirst);
   }
 
-  /** Seeds the last command from the measured state. Returns why not, where it cannot. */
-  activate(_nowNs: bigint, _measured: GuardMeasurement): Reason | null {
-    return { code: 'notActive', message: 'the guard is not built yet' };
+  /** How often each reason was given, by code. A latched reason counts once per latch. */
+  get counts(): ReadonlyMap<string, number> {
+    return this.ledger.counts;
   }
 
-  deactivate(_nowNs: bigint): void {}
+  /** Why the arm is stopped until re-armed; null where it is not. */
+  get latched(): Reason | null {
+    return this.latch;
+  }
 
-  /** Exactly one command per call. Never throws on bad data. */
+  /** Takes over from rest at the measured state. Returns why not: latched, still braking, or not to be relied on. */
+  activate(nowNs: bigint, measured: Measurement): Reason | null {
+    if (this.latch !== null) return this.latch;
+    if (this.isSeeded && !this.output.isAtRest)
+      return this.note(reason('stillMoving', 'The arm still moves by the last commands.'));
+    const [problem] = this.output.measure(measured, nowNs);
+    if (problem !== undefined) return this.note(problem);
+    this.output.seed(nowNs);
+    this.isSeeded = true;
+    this.isActive = true;
+    this.startRamp(nowNs);
+    this.lastStampNs = measured.stampNs;
+    this.lastMeasured = measured;
+    return null;
+  }
+
+  /** From the next call of `guard` on the arm brakes and holds, until it is activated again. */
+  deactivate(nowNs: bigint): void {
+    this.isActive = false;
+    this.lastNowNs ??= nowNs;
+  }
+
+  /**
+   * Ends a latched stop, on an operator's word only. Returns why not: while the arm still brakes, or the last measurement
+   * is not to be relied on. Where the arm is not where it was commanded to be, motion begins anew from where it is.
+   */
+  rearm(nowNs: bigint): Reason | null {
+    if (this.latch === null) return null;
+    if (this.isActive && this.lastMeasured !== null) {
+      if (!this.output.isAtRest) return this.latch;
+      const [problem] = this.output.measure(this.lastMeasured, nowNs);
+      if (problem !== undefined) return problem;
+      if (this.output.checkTracking() !== null) this.output.seed(nowNs);
+    }
+    this.latch = null;
+    this.startRamp(nowNs);
+    return null;
+  }
+
+  /** 0 … 1, multiplies the configuration's speed scale. What is not a number is 0. */
+  setSpeedScale(scale: number): void {
+    this.scale = Number.isFinite(scale) ? Math.min(Math.max(scale, 0), 1) : 0;
+  }
+
+  /** Exactly one command per call, and at most one step of motion. Never throws, whatever the data. */
   guard(input: GuardInput): Verdict {
-    const command = Object.freeze({
-      kind: 'joint',
-      nowNs: input.nowNs,
-      names: [],
-      position: [],
-      velocity: [],
-      gripper: null,
-    }) as unknown as ArmCommand;
-    made.add(command);
-    return {
-      outcome: 'halt',
-      reasons: [{ code: 'notActive', message: 'the guard is not built yet' }],
-      command,
-    };
-  }
+    const { nowNs, target } = input;
+    const clocks = this.checkClocks(input);
+    const dt = this.advance(nowNs);
+    if (!this.isActive)
+      return this.halt(nowNs, dt, [this.note(reason('notActive', 'The guard is not active.'))]);
+    if (this.latch !== null) {
+      this.lastMeasured = input;
+      return this.halt(nowNs, dt, [this.latch]);
+    }
 
-  /** Clears a latched halt. Returns why not, where the cause persists. */
-  rearm(_nowNs: bigint): Reason | null {
-    return this.latched;
-  }
+    const halts = [...clocks, ...this.checkMeasured(input), ...this.checkWish(input)];
+    this.lastMeasured = input;
+    if (halts.length > 0) {
+      for (const halting of halts) this.note(halting);
+      this.latch = halts.find(({ code }) => REASONS[code].effect === 'latch') ?? null;
+      return this.halt(nowNs, dt, halts);
+    }
 
-  /** 0 … 1; multiplies the speed scale of the configuration. */
-  setSpeedScale(_scale: number): void {}
+    const limits =
+      target.kind === 'rest'
+        ? [reason('rest', `Coming to rest: ${target.because}.`), ...this.output.toRest(nowNs, dt)]
+        : [...this.output.towards(target, this.speedShares(nowNs), nowNs, dt)];
+    const gripper = this.limitGripper(target.gripper, limits);
+    const command = this.make(nowNs, this.output.motion(), gripper);
+    if (limits.length === 0) return { outcome: 'pass', reasons: [], command };
+    for (const limit of limits) this.note(limit);
+    return { outcome: 'limited', reasons: limits, command };
+  }
 
   /** What is guaranteed for this output, in operator words. */
   describe(): string {
-    return `${this.kind} guard`;
+    const { dryRun } = this.config;
+    return dryRun
+      ? `${this.output.describe()} Dry run: nothing is sent, so the tracking error is not checked.`
+      : this.output.describe();
+  }
+
+  private checkClocks({ nowNs, stampNs }: GuardInput): GuardReason[] {
+    const found: GuardReason[] = [];
+    if (this.lastNowNs !== null) {
+      const elapsed = Number(nowNs - this.lastNowNs) / NS_PER_S;
+      const { watchdog } = this.config.guard;
+      if (elapsed < 0)
+        found.push(
+          reason('steadyClockBackwards', `The steady clock ran backwards by ${seconds(-elapsed)}.`),
+        );
+      if (elapsed > watchdog)
+        found.push(
+          reason(
+            'tickGap',
+            `No control tick for ${seconds(elapsed)}, the watchdog allows ${seconds(watchdog)}.`,
+          ),
+        );
+    }
+    if (this.lastStampNs !== null && stampNs < this.lastStampNs) {
+      const back = Number(this.lastStampNs - stampNs) / NS_PER_S;
+      found.push(reason('stampBackwards', `The ROS clock ran backwards by ${seconds(back)}.`));
+    }
+    this.lastStampNs = stampNs;
+    return found;
+  }
+
+  /** @returns the real time since the last tick, 0 … watchdog, s. */
+  private advance(nowNs: bigint): number {
+    const elapsed = this.lastNowNs === null ? 0 : Number(nowNs - this.lastNowNs) / NS_PER_S;
+    this.lastNowNs = nowNs;
+    return Math.min(Math.max(elapsed, 0), this.config.guard.watchdog);
+  }
+
+  private checkMeasured(input: GuardInput): readonly GuardReason[] {
+    const problems = this.output.measure(input, input.nowNs);
+    if (problems.length > 0) return problems;
+    // In a dry run the arm does not get the commands and cannot be expected to follow them.
+    const tracking = this.config.dryRun ? null : this.output.checkTracking();
+    return tracking === null ? [] : [tracking];
+  }
+
+  private checkWish({ target, prediction, stampNs }: GuardInput): readonly GuardReason[] {
+    if (target.kind === 'rest') return [];
+    const found: GuardReason[] = [];
+    if (prediction !== null) {
+      const behind = this.checkPrediction(prediction, stampNs);
+      if (behind !== null) found.push(behind);
+    }
+    const invalid = this.output.checkTarget(target);
+    if (invalid !== null) found.push(invalid);
+    return found;
+  }
+
+  private checkPrediction(
+    { observationStampNs, confidence }: NonNullable<GuardInput['prediction']>,
+    stampNs: bigint,
+  ): GuardReason | null {
+    const { minConfidence, maxFutureStamp, maxObservationAge } = this.config.guard;
+    if (!(confidence >= 0 && confidence <= 1))
+      return reason('predictionInvalid', `The confidence is ${confidence}, expected 0 … 1.`);
+    const age = Number(stampNs - observationStampNs) / NS_PER_S;
+    if (age < -maxFutureStamp)
+      return reason(
+        'futureStamp',
+        `The observation is stamped ${seconds(-age)} in the future, ${seconds(maxFutureStamp)} is allowed.`,
+      );
+    // The last step of a prediction may begin at maxObservationAge and lasts one policy period.
+    const allowed = maxObservationAge + this.config.control.policyPeriod;
+    if (age > allowed)
+      return reason(
+        'observationStale',
+        `The policy acts on an observation ${seconds(age)} old, ${seconds(allowed)} is allowed.`,
+      );
+    if (confidence < minConfidence)
+      return reason(
+        'lowConfidence',
+        `The policy's confidence is ${confidence.toFixed(3)}, at least ${minConfidence} is required.`,
+      );
+    return null;
+  }
+
+  private speedShares(nowNs: bigint): { readonly scale: number; readonly ramp: number } {
+    const { rampIn, speedScale } = this.config.guard;
+    const since = Number(nowNs - this.rampFromNs) / NS_PER_S;
+    const ramp = rampIn > 0 ? Math.min(Math.max(since / rampIn, 0), 1) : 1;
+    return { scale: speedScale * this.scale, ramp };
+  }
+
+  private startRamp(nowNs: bigint): void {
+    this.rampFromNs = nowNs;
+    this.lastNowNs = nowNs;
+  }
+
+  private limitGripper(opening: number | null, reasons: GuardReason[]): number | null {
+    if (opening === null) return null;
+    const clamped = Number.isFinite(opening) ? Math.min(Math.max(opening, 0), 1) : null;
+    if (clamped !== opening)
+      reasons.push(reason('gripper', `The gripper opening is ${opening}, expected 0 … 1.`));
+    return clamped;
+  }
+
+  private halt(nowNs: bigint, dt: number, reasons: readonly Reason[]): Verdict {
+    this.output.brake(nowNs, dt);
+    const motion = this.isSeeded ? this.output.motion() : this.stillness();
+    return { outcome: 'halt', reasons, command: this.make(nowNs, motion, null) };
+  }
+
+  /** Before the arm's state was ever known: a command that moves nothing, a twist of 0 or no joint at all. */
+  private stillness(): Motion {
+    const zero = Object.freeze([0, 0, 0] as const);
+    if (this.kind === 'joint') return { kind: 'joint', names: [], position: [], velocity: [] };
+    const frameId = this.config.endEffector?.frameId ?? this.config.baseFrame;
+    return { kind: 'twist', frameId, linear: zero, angular: zero };
+  }
+
+  private make(nowNs: bigint, motion: Motion, gripper: number | null): ArmCommand {
+    // The brand has no value: what makes this a command is that it is in `made`.
+    const command = Object.freeze({ ...motion, nowNs, gripper }) as unknown as ArmCommand;
+    made.add(command);
+    return command;
+  }
+
+  private note(given: GuardReason): Reason {
+    this.ledger.add(given);
+    return given;
   }
 }
