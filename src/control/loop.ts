@@ -18,7 +18,7 @@ import type {
 import { type Aligner, inArmOrder, type Measured } from './align.js';
 import { type Instant, secondsFromNs } from './clock.js';
 import { jointsFromCommand, poseFromCommand } from './commanded.js';
-import { poseAtRest } from './motion.js';
+import { advance, poseAtRest } from './motion.js';
 import { type Commanded, Player } from './play.js';
 
 /** How far the arm may stay from a target before the target counts as out of reach, m and rad. */
@@ -211,10 +211,10 @@ export class ControlLoop {
     return commanded?.position ?? (joints && inArmOrder(arm, joints));
   }
 
-  #send({ command }: Verdict): boolean {
-    this.#player.confirmGripper(command.gripper);
+  #send(verdict: Verdict): boolean {
+    this.#player.confirm(verdict);
     if (this.#config.dryRun) return false;
-    this.#robot.send(command);
+    this.#robot.send(verdict.command);
     return true;
   }
 
@@ -249,16 +249,18 @@ export class ControlLoop {
     const { endEffector } = this.aligner.measured();
     if (!this.#last)
       return {
-        atNs: at.nowNs,
         pose: endEffector && poseAtRest(endEffector.pose),
         joints: null,
         passed: false,
       };
     const { verdict, target } = this.#last;
+    const { command } = verdict;
+    const since = secondsFromNs(at.nowNs - command.nowNs);
+    const pose = poseFromCommand(command, this.#arm, endEffector);
+    const joints = jointsFromCommand(command, this.#arm);
     return {
-      atNs: verdict.command.nowNs,
-      pose: poseFromCommand(verdict.command, this.#arm, endEffector),
-      joints: jointsFromCommand(verdict.command, this.#arm),
+      pose: pose && advance(pose, since),
+      joints: joints && advance(joints, since),
       passed: verdict.outcome === 'pass' && target.kind !== 'rest',
     };
   }

@@ -33,6 +33,22 @@ export function jointsAtRest(position: readonly number[]): JointState {
   return { kind: 'joint', position, velocity: position.map(() => 0) };
 }
 
+/** Where the state gets in `seconds` at its own velocity. */
+export function advance(state: PoseState, seconds: number): PoseState;
+export function advance(state: JointState, seconds: number): JointState;
+export function advance(state: MotionState, seconds: number): MotionState {
+  if (state.kind === 'joint')
+    return { ...state, position: state.position.map((p, i) => p + seconds * state.velocity[i]!) };
+  const turned = quaternion.fromRotationVector(vec3.scale(state.angular, seconds));
+  return {
+    ...state,
+    pose: {
+      translation: vec3.addScaled(state.pose.translation, state.linear, seconds),
+      rotation: quaternion.normalise(quaternion.multiply(turned, state.pose.rotation)),
+    },
+  };
+}
+
 /** From `from` at t = 0 to `to` at t = duration > 0. Outside that span the nearer end. */
 export function blend(
   from: MotionState,

@@ -88,10 +88,15 @@ export function planChunk(input: PlanInput): Plan {
   return { knots: through, steps };
 }
 
-/** The state of motion at `nowNs`, or null after the end. Before the start: the start. */
-export function stateAt(plan: Plan, nowNs: bigint): MotionState | null {
+/** When the arm is planned to be at rest on the last goal. */
+export function endNs(plan: Plan): bigint {
+  return plan.knots.at(-1)!.atNs;
+}
+
+/** The state of motion at `nowNs`: the start before it, at rest on the last goal after the end. */
+export function stateAt(plan: Plan, nowNs: bigint): MotionState {
   const next = plan.knots.findIndex((knot) => knot.atNs > nowNs);
-  if (next === -1) return null;
+  if (next === -1) return plan.knots.at(-1)!.state;
   if (next === 0) return plan.knots[0]!.state;
   const [from, to] = [plan.knots[next - 1]!, plan.knots[next]!];
   return blend(

@@ -10,17 +10,26 @@ import type {
   ActionPrediction,
   ArmTarget,
   Observation,
+  Pose,
   Quaternion,
   Reason,
+  Verdict,
 } from '../types.js';
 import { type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
 import { GripperSwitch } from './gripper.js';
 import type { JointState, MotionState, PoseState } from './motion.js';
-import { elapsedSteps, type MotionLimits, type Plan, planChunk, stateAt, stepAt } from './plan.js';
+import {
+  elapsedSteps,
+  endNs,
+  type MotionLimits,
+  type Plan,
+  planChunk,
+  stateAt,
+  stepAt,
+} from './plan.js';
 
-/** The arm as it was last commanded, from the guard's command: what motion goes on from where the guard interfered. */
+/** The arm as the guard last commanded it, carried on to now: what motion goes on from where the guard interfered. */
 export interface Commanded {
-  readonly atNs: bigint;
   /** Null where no command and no measurement tells. */
   readonly pose: PoseState | null;
   readonly joints: JointState | null;
@@ -38,6 +47,10 @@ export class Player {
   #plan: Plan | null = null;
   #prediction: ActionPrediction | null = null;
   #idleBecause = NOTHING_YET;
+  /** When the last step of the newest chunk ends or ended; null after a stop. */
+  #stepsEndNs: bigint | null = null;
+  /** The target last given was the goal of the last step. */
+  #onGoal = false;
 
   /** `jointNames`: the order of joint targets; empty for a robot without arm joints. */
   constructor(config: Config, jointNames: readonly string[]) {
@@ -70,43 +83,47 @@ export class Player {
       refuseAge(chunk, ageNs, this.#config.guard);
     if (refused) return refused;
     const start = this.#startOf(chunk, at.nowNs, commanded);
-    if (!start)
-      return { code: 'unknownPose', message: 'the pose of the arm is not known: no action starts' };
-    const reference = this.#referenceOf(chunk, observation, at.nowNs, commanded, start.state);
-    if (reference === undefined)
+    const reference = start && this.#referenceOf(chunk, observation, at.nowNs, commanded, start);
+    if (!start || reference === undefined)
       return {
         code: 'unknownPose',
-        message: `the action refers to an end-effector pose in ${chunk.frameId} that the observation does not hold`,
+        message: `the pose of the arm in ${chunk.frameId}, which the action goes on from, is not known`,
       };
     this.#plan = planChunk({
       chunk,
-      start,
+      start: { atNs: at.nowNs, state: start },
       reference,
       nowNs: at.nowNs,
       ageNs,
       ending: this.#inTime(at.nowNs, chunk) ? 'flow' : 'rest',
       limits: this.#limits,
     });
+    this.#stepsEndNs = this.#plan.steps.at(-1)!.endNs;
     this.#prediction = prediction;
     this.#idleBecause = DONE;
+    this.#onGoal = false;
     return null;
   }
 
   /** Where the arm should be now. Not yet safe. */
   target(nowNs: bigint): ArmTarget {
-    const state = this.#plan && stateAt(this.#plan, nowNs);
-    if (!this.#plan || !state) {
-      this.#prediction = null;
-      return { kind: 'rest', because: this.#idleBecause, gripper: null };
-    }
+    if (this.#plan && nowNs > endNs(this.#plan) + this.#prediction!.chunk.stepPeriodNs)
+      this.#finish();
+    if (!this.#plan) return { kind: 'rest', because: this.#idleBecause, gripper: null };
+    this.#onGoal = nowNs >= endNs(this.#plan);
+    const state = stateAt(this.#plan, nowNs);
     const gripper = this.#gripperAt(this.#plan, nowNs);
     if (state.kind === 'joint') return { kind: 'joint', position: state.position, gripper };
     return { kind: 'pose', pose: state.pose, frameId: this.#config.baseFrame, gripper };
   }
 
-  /** A command carried this opening (null: none). */
-  confirmGripper(sent: number | null): void {
-    this.#gripper.confirm(sent);
+  /**
+   * What became of the target. The last goal is held until the guard has let the arm get there, for one step period at
+   * most; then the arm rests.
+   */
+  confirm(verdict: Verdict): void {
+    this.#gripper.confirm(verdict.command.gripper);
+    if (this.#onGoal && verdict.outcome === 'pass') this.#finish();
   }
 
   /** What to say at rest: why nothing newer came, until something does. */
@@ -116,8 +133,8 @@ export class Player {
 
   /** Drops what is being played; the guard brings the arm to rest. */
   stop(because: string): void {
-    this.#plan = null;
-    this.#prediction = null;
+    this.#finish();
+    this.#stepsEndNs = null;
     this.#idleBecause = because;
   }
 
@@ -127,6 +144,12 @@ export class Player {
     this.#gripper.forget();
   }
 
+  #finish(): void {
+    this.#plan = null;
+    this.#prediction = null;
+    this.#onGoal = false;
+  }
+
   #gripperAt(plan: Plan, nowNs: bigint): number | null {
     if (!this.#config.gripper) return null;
     this.#gripper.want(stepAt(plan, nowNs).gripper);
@@ -134,16 +157,11 @@ export class Player {
   }
 
   /** The exact state of the plan where the guard let it pass, else the state the guard made of it. */
-  #startOf(
-    chunk: ActionChunk,
-    nowNs: bigint,
-    commanded: Commanded,
-  ): { atNs: bigint; state: MotionState } | null {
+  #startOf(chunk: ActionChunk, nowNs: bigint, commanded: Commanded): MotionState | null {
     const kind = chunk.kind === 'jointPosition' ? 'joint' : 'pose';
     const planned = commanded.passed && this.#plan ? stateAt(this.#plan, nowNs) : null;
-    if (planned?.kind === kind) return { atNs: nowNs, state: planned };
-    const state = kind === 'joint' ? commanded.joints : commanded.pose;
-    return state && { atNs: commanded.atNs, state };
+    if (planned?.kind === kind) return planned;
+    return kind === 'joint' ? commanded.joints : commanded.pose;
   }
 
   /**
@@ -157,21 +175,19 @@ export class Player {
     nowNs: bigint,
     commanded: Commanded,
     start: MotionState,
-  ): PoseState['pose'] | null | undefined {
+  ): Pose | null | undefined {
     if (chunk.kind !== 'endEffectorDelta') return null;
     if (chunk.reference === 'observedPose') {
       const seen = observation.endEffector;
       return seen?.frameId === chunk.frameId ? seen.pose : undefined;
     }
-    const underWay = commanded.passed && this.#plan && stateAt(this.#plan, nowNs);
-    const last = underWay ? stepAt(this.#plan!, nowNs).goal : start;
+    const last = commanded.passed && this.#plan ? stepAt(this.#plan, nowNs).goal : start;
     return last.kind === 'pose' ? last.pose : undefined;
   }
 
   /** Whether this chunk came before the one before it had run dry, give or take half a step. */
   #inTime(nowNs: bigint, chunk: ActionChunk): boolean {
-    const before = this.#plan?.steps.at(-1);
-    return before !== undefined && nowNs <= before.endNs + chunk.stepPeriodNs / 2n;
+    return this.#stepsEndNs !== null && nowNs <= this.#stepsEndNs + chunk.stepPeriodNs / 2n;
   }
 }
 

@@ -3,6 +3,7 @@
  * free, answers played when they come.
  */
 import type { Config } from '../config.js';
+import { Watchdog } from '../safety/watchdog.js';
 import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
 import { type Arrival, type DeskObserver, PolicyDesk, type TraceSchedule } from './desk.js';
 import type { ControlLoop } from './loop.js';
@@ -37,12 +38,19 @@ export async function runWall(options: WallOptions): Promise<WallResult> {
   const arrival = arrivalInRealTime(config);
   const desk = new PolicyDesk({ config, loop, policy, clock, arrival, traces, observer });
   const grid = new Grid(clock, 1 / rateHz);
-  const watchdog = new Watchdog(clock, loop, config.guard.watchdog);
+  const watchdog = new Watchdog(config.guard.watchdog);
+  const ended = new AbortController();
+  const watching = watch(watchdog, options, ended.signal);
+  const pace: Pace = async () => {
+    const at = await grid.next();
+    watchdog.tick(at.nowNs);
+    return at;
+  };
   try {
     const end = await runSession({
       loop,
       desk,
-      pace: grid.next,
+      pace,
       until,
       maxTicks: options.maxTicks ?? Infinity,
       activationTicks: Math.ceil(5 * rateHz),
@@ -56,7 +64,8 @@ export async function runWall(options: WallOptions): Promise<WallResult> {
       traceLatencyMs: desk.traceLatencyMs,
     };
   } finally {
-    watchdog.stop();
+    ended.abort();
+    await watching;
   }
 }
 
@@ -83,14 +92,14 @@ class Grid {
     this.#dueNs = clock.now().nowNs;
   }
 
-  readonly next: Pace = async () => {
+  async next(): Promise<Instant> {
     this.#dueNs += this.#periodNs;
     this.#skipPassed(this.#clock.now().nowNs);
     await this.#clock.sleepUntil(this.#dueNs);
     const at = this.#clock.now();
     this.jitterMs.add(secondsFromNs(at.nowNs - this.#dueNs) * 1e3);
     return at;
-  };
+  }
 
   #skipPassed(nowNs: bigint): void {
     const behind = nowNs - this.#dueNs;
@@ -102,38 +111,24 @@ class Grid {
 }
 
 /**
- * Beside the ticks: where none has come for `limit` s, drops what is being played and ticks in their place, so that the
- * guard, which sees the gap, brings the arm to rest. A blocked event loop blocks this too: then the guard's own watch
- * acts at the next tick, and a hardware stop has to do for the time before.
+ * Beside the ticks: where the loop falls silent, drops what is being played and ticks in its place, so that the guard,
+ * which sees the gap, brings the arm to rest. A blocked event loop blocks this too: then the guard acts at the next tick,
+ * and until then it is up to the controller below.
  */
-class Watchdog {
-  readonly #abort = new AbortController();
-
-  constructor(clock: Clock, loop: ControlLoop, limit: number) {
-    void this.#watch(clock, loop, nsFromSeconds(limit));
-  }
-
-  stop(): void {
-    this.#abort.abort();
-  }
-
-  async #watch(clock: Clock, loop: ControlLoop, limitNs: bigint): Promise<void> {
-    const { signal } = this.#abort;
-    const startNs = clock.now().nowNs;
-    let aliveNs = startNs;
-    for (;;) {
-      await clock.sleepUntil(aliveNs + limitNs, signal);
-      if (signal.aborted) return;
-      const at = clock.now();
-      // Before the first tick of this run the arm has not been taken up: nothing to watch.
-      const ticked = loop.last !== null && loop.last.nowNs >= startNs;
-      aliveNs = ticked ? loop.last.nowNs : at.nowNs;
-      const silent = secondsFromNs(at.nowNs - aliveNs);
-      if (at.nowNs - aliveNs < limitNs) continue;
-      const message = `no control tick for ${silent.toFixed(3)} s`;
-      loop.refuse({ code: 'watchdog', message }, at);
-      loop.stop(message);
-      loop.tick(at);
-    }
+async function watch(
+  watchdog: Watchdog,
+  { loop, clock, config }: WallOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const halfNs = nsFromSeconds(config.guard.watchdog / 2);
+  for (;;) {
+    await clock.sleepUntil(clock.now().nowNs + halfNs, signal);
+    if (signal.aborted) return;
+    const at = clock.now();
+    const silent = watchdog.check(at.nowNs);
+    if (!silent) continue;
+    loop.refuse(silent, at);
+    loop.stop(silent.message);
+    loop.tick(at);
   }
 }
