@@ -1,0 +1,65 @@
+"""Marked images and their answers: one whole sequence per sample, prompt and answer text as the runtime has them."""
+
+import json
+import os
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from model import causal
+
+
+class Traces:
+    """marks.jsonl holds, per marked image: prompt ids after the image, answer ids (EOS last)."""
+
+    def __init__(self, model, codec, folders, to_input, size=128):
+        self.model, self.codec, self.to_input = model, codec, to_input
+        self.images, self.rows = [], []
+        for folder in folders:
+            if not os.path.exists(f"{folder}/marks.jsonl"):
+                continue
+            lines = open(f"{folder}/marks.jsonl").read().splitlines()
+            self.images.append(np.memmap(f"{folder}/marked.rgb", np.uint8, "r", shape=(len(lines), size, size, 3)))
+            self.rows += [(len(self.images) - 1, i, json.loads(line)) for i, line in enumerate(lines)]
+        number = np.full(codec.v + 16, -1)
+        number[codec.integer] = np.arange(256)
+        self.number = torch.from_numpy(number)
+        self.integer = torch.from_numpy(codec.integer)
+
+    def loss(self, n, rng, where):
+        chosen = [self.rows[i] for i in rng.integers(0, len(self.rows), n)]
+        pixels = np.stack([self.images[s][i] for s, i, _ in chosen])
+        before = torch.tensor([self.codec.bos, self.codec.image_start])
+        longest = max(len(r["prompt"]) + len(r["answer"]) for _, _, r in chosen)
+        ids = torch.full((n, longest), self.codec.eos)
+        target = torch.full((n, longest), -1)
+        for b, (_, _, r) in enumerate(chosen):
+            p, a = len(r["prompt"]), len(r["answer"])
+            ids[b, : p + a] = torch.tensor(r["prompt"] + r["answer"])
+            target[b, p - 1 : p + a - 1] = torch.tensor(r["answer"])
+        # Noise on the coordinates that are fed back: the model must look again rather than copy its own last point.
+        value = self.number[ids]
+        shift = torch.from_numpy(np.rint(rng.normal(0, 1.5, value.shape) * (rng.random(value.shape) < 0.5))).long()
+        prompt_end = torch.tensor([len(r["prompt"]) for _, _, r in chosen])[:, None]
+        coordinate = (value >= 10) & (torch.arange(longest)[None] >= prompt_end)
+        ids = torch.where(coordinate, self.integer[(value + shift).clamp(10, 255)], ids)
+        m = self.model
+        with torch.autocast("cpu", torch.bfloat16):
+            features = m.features(self.to_input(pixels, True))
+            x = torch.cat([m.embed(before).expand(n, -1, -1), m.visual_tokens(features), m.embed(ids)], 1)
+            t = x.shape[1]
+            h = m.hidden(x, torch.arange(t), causal(t))[:, -longest:]
+            h, target = h[target >= 0], target[target >= 0]
+            log = F.log_softmax(m.logits(h), -1)
+        value = self.number[target]
+        point = value >= 0
+        plain = -log[~point].gather(1, target[~point][:, None])[:, 0]
+        k = value[point][:, None] + torch.arange(-4, 5)
+        q = torch.exp(-0.5 * ((k - value[point][:, None]) / 1.2) ** 2) * ((k >= 0) & (k <= 255))
+        q = q / q.sum(-1, keepdim=True)
+        soft = -(q * log[point].gather(1, self.integer[k.clamp(0, 255)])).sum(-1)
+        points = torch.tensor(np.stack([r["points"] for _, _, r in chosen]), dtype=torch.float32)
+        position, _ = where(features, points)
+        loss = soft.mean() + 0.3 * plain.mean() + 0.3 * position
+        return loss, {"trace": soft.mean().item(), "text": plain.mean().item()}

@@ -1,0 +1,284 @@
+"""Trains models/nano: one visual prefix per image, several instructions as masked branches on it (equal to plain causal
+decoding), traces as whole sequences on marked images, and a training-only loss that makes visual tokens say where things are.
+
+  python train.py --data out/nano/d0 out/nano/d1 --out out/nano/run --minutes 60
+
+Writes <out>/model.safetensors (fp16, Magma's key names; the running mean of the weights), <out>/state.pt (to resume) and
+<out>/log.jsonl. Copy the weights into models/nano when a closed-loop run says they are better.
+"""
+
+import argparse
+import copy
+import json
+import math
+import os
+import time
+
+import numpy as np
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+
+from data import MAX_BRANCH_TEXT, NAMES, Codec, Frames
+from model import Magma, causal, fourier_init
+from traces import Traces
+
+MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
+STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
+SIGMA = np.array([3, 3, 3, 2, 2, 3, 0.6])  # width of the smoothed targets in bins, per action dimension
+NEAR = 14  # half-width of the window of bins that a smoothed target covers
+HELD_OUT = 1500  # last frames of the first shard: never trained on
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--data", nargs="+", required=True, help="folders written by simulate --training-set")
+    p.add_argument("--model", default=os.path.join(os.path.dirname(__file__), ".."), help="folder with config.json, tokenizer.json, model.json")
+    p.add_argument("--out", required=True)
+    p.add_argument("--minutes", type=float, default=60)
+    p.add_argument("--batch", type=int, default=64)
+    p.add_argument("--branches", type=int, default=5, help="instructions per image")
+    p.add_argument("--trace-share", type=float, default=0.25, help="share of steps on marked images")
+    p.add_argument("--lr", type=float, default=1.5e-3)
+    p.add_argument("--final-lr", type=float, default=0.02, help="last learning rate, relative")
+    p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--init", help="model.safetensors or state.pt to start from")
+    p.add_argument("--favour", type=float, default=1.0, help="how much likelier a frame of the last folder is drawn")
+    return p.parse_args()
+
+
+class Where(nn.Module):
+    """Training only, never exported: every visual token says its own cell, and each object's cell and offset."""
+
+    def __init__(self, d, names):
+        super().__init__()
+        self.own, self.find = nn.Linear(d, 2), nn.Linear(d, 5 * names)
+
+    def forward(self, features, points):
+        b, g, _, d = features.shape
+        f = features.reshape(b, g * g, d)
+        line = (torch.arange(g).float() - (g - 1) / 2) / (g / 4)
+        grid = torch.stack([line[None, :].expand(g, g), line[:, None].expand(g, g)], -1).reshape(1, g * g, 2)
+        loss = (self.own(f) - grid).abs().mean()
+        out = self.find(f).view(b, g * g, -1, 5)
+        seen = torch.isfinite(points).all(-1) & (points > 0).all(-1) & (points < 1).all(-1)
+        at = torch.where(seen[..., None], points, torch.full_like(points, 0.5)) * g
+        cell = at.floor().clamp(0, g - 1)
+        index = (cell[..., 1] * g + cell[..., 0]).long()
+        ce = F.cross_entropy(out[..., 0].transpose(1, 2).flatten(0, 1), index.flatten(), reduction="none").view_as(index)
+        there = torch.gather(out[..., 1:], 1, index[:, None, :, None].expand(-1, 1, -1, 4))[:, 0]
+        offset = (there[..., :2] - (at - cell - 0.5)).abs().sum(-1)
+        absolute = (there[..., 2:] - (at - g / 2) / (g / 4)).abs().sum(-1)
+        w = seen.float()
+        # pixels of a 128 image by which the offsets are wrong: the number to watch
+        error = ((there[..., :2] - (at - cell - 0.5)).abs().mean(-1) * w).sum() / w.sum() * 128 / g
+        return loss + ((0.5 * ce + offset + absolute) * w).sum() / w.sum(), error
+
+
+def augment(x):
+    b = x.shape[0]
+    x = x * (0.8 + 0.4 * torch.rand(b, 1, 1, 1)) * (0.93 + 0.14 * torch.rand(b, 3, 1, 1)) + 0.1 * (torch.rand(b, 1, 1, 1) - 0.5)
+    return (x + 0.05 * (torch.rand_like(x) - 0.5)).clamp(0, 1)
+
+
+def to_input(pixels, training):
+    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
+    return (augment(x) if training else x).sub(MEAN).div(STD)
+
+
+class ActionBatches:
+    """Prefix [bos, image_start, image, image_end, question] and K branches [instruction, ?, state, answer]."""
+
+    def __init__(self, model, codec, frames, branches):
+        self.model, self.codec, self.frames, self.k = model, codec, frames, branches
+        g = model.grid
+        self.head = torch.tensor([codec.bos, codec.image_start])
+        self.tail = torch.tensor([codec.image_end] + list(codec.question))
+        self.prefix = 2 + g * (g + 1) + len(self.tail)
+        self.length = MAX_BRANCH_TEXT + 5 + 7
+        p, n = self.prefix, self.length
+        t = p + branches * n
+        self.mask = torch.full((t, t), -1e9)
+        self.mask[:p, :p] = causal(p)
+        self.positions = torch.arange(t)
+        for k in range(branches):
+            a = p + k * n
+            self.mask[a : a + n, :p] = 0
+            self.mask[a : a + n, a : a + n] = causal(n)
+            self.positions[a : a + n] = p + torch.arange(n)
+
+    def draw(self, index, rng, training):
+        f, c = self.frames, self.codec
+        b = len(index)
+        choice = np.stack([pick(rng, f.count[i], f.executed[i], self.k) for i in index])
+        rows = index[:, None]
+        text = f.instruction[rows, choice]
+        bins = c.action_bins(f.action[rows, choice])
+        state = c.state_bins(f.state[index])
+        if training:
+            state = state + rng.normal(0, 1.0, state.shape)
+        noisy = bins + (rng.normal(0, 3.0, bins.shape) * (rng.random(bins.shape) < 0.5) if training else 0)
+        noisy[..., 6] = bins[..., 6]
+        ids = np.zeros((b, self.k, self.length), np.int64)
+        ids[..., :MAX_BRANCH_TEXT] = f.text_ids[text]
+        length = f.text_length[text]
+        place = lambda j: (np.arange(b)[:, None], np.arange(self.k)[None], length + j)
+        for j in range(5):
+            ids[place(j)] = c.bin_ids(state[:, None, j])
+        for j in range(7):
+            ids[place(5 + j)] = c.bin_ids(noisy[..., j])
+        at = self.prefix + np.arange(self.k)[None, :, None] * self.length + (length[..., None] + 4 + np.arange(8))
+        return torch.from_numpy(ids.reshape(b, -1)), torch.from_numpy(bins), torch.from_numpy(at.reshape(b, -1))
+
+    def loss(self, index, rng, where):
+        f, c, m = self.frames, self.codec, self.model
+        ids, bins, at = self.draw(index, rng, True)
+        pixels = to_input(f.pixels(index), True)
+        b = len(index)
+        with torch.autocast("cpu", torch.bfloat16):
+            features = m.features(pixels)
+            x = torch.cat(
+                [m.embed(self.head).expand(b, -1, -1), m.visual_tokens(features), m.embed(self.tail).expand(b, -1, -1), m.embed(ids)], 1
+            )
+            h = m.hidden(x, self.positions, self.mask)
+            h = torch.gather(h, 1, at[..., None].expand(-1, -1, h.shape[-1]))
+            logits = m.logits(h).view(b, self.k, 8, -1)
+        log = F.log_softmax(logits, -1)
+        action = smoothed(log[..., :7, :], bins, c.v)
+        end = -log[..., 7, c.eos]
+        position, error = where(features, torch.from_numpy(f.points[index]))
+        weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 0.7, 1.5])
+        loss = (action * weight).mean() + 0.1 * end.mean() + 0.3 * position
+        return loss, {"action": action.mean((0, 1)).tolist(), "where_px": error.item()}
+
+
+def smoothed(log, bins, v):
+    """Cross-entropy against a Gaussian over the bins around the true value; log [..., 7, vocab], bins [..., 7]."""
+    centre = bins.floor().clamp(1, 256)
+    k = centre[..., None] + torch.arange(-NEAR, NEAR + 1)
+    valid = (k >= 1) & (k <= 256)
+    q = torch.exp(-0.5 * ((k + 0.5 - bins[..., None]) / torch.tensor(SIGMA)[:, None]) ** 2) * valid
+    q = (q / q.sum(-1, keepdim=True)).float()
+    ids = (v - k.clamp(1, 256)).long()
+    return -(q * torch.gather(log, -1, ids)).sum(-1)
+
+
+def pick(rng, count, executed, k):
+    """The executed instruction and k − 1 others."""
+    others = rng.permutation(count)
+    return np.concatenate([[executed], others[others != executed][: k - 1]])
+
+
+@torch.no_grad()
+def validate(model, codec, frames, index):
+    """Free-running greedy error on held-out frames for the executed instruction: mm per axis, yaw degrees, gripper share."""
+    batches = ActionBatches(model, codec, frames, 1)
+    rng = np.random.default_rng(0)
+    errors, grips = [], []
+    model.eval()
+    for chunk in np.array_split(index, max(1, len(index) // 50)):
+        f = frames
+        x = to_input(f.pixels(chunk), False)
+        ids, bins, _ = batches.draw(chunk, rng, False)
+        bins = bins[:, 0].numpy()
+        length = f.text_length[f.instruction[chunk, f.executed[chunk]]]
+        visual = model.visual_tokens(model.features(x))
+        predicted = np.zeros((len(chunk), 7))
+        for n in np.unique(length):
+            rows = np.flatnonzero(length == n)
+            out = ids[rows, : n + 5]
+            for _ in range(7):
+                b = len(rows)
+                e = torch.cat([model.embed(batches.head).expand(b, -1, -1), visual[rows], model.embed(batches.tail).expand(b, -1, -1), model.embed(out)], 1)
+                h = model.hidden(e, torch.arange(e.shape[1]), causal(e.shape[1]))
+                out = torch.cat([out, model.logits(h[:, -1]).argmax(-1, keepdim=True)], 1)
+            predicted[rows] = np.clip(codec.v - out[:, -7:].numpy(), 1, 256) + 0.5
+        errors.append(np.abs(predicted - bins)[:, :6] / 255)
+        grips.append((predicted[:, 6] > 192) == (bins[:, 6] > 192))
+    model.train()
+    e = np.concatenate(errors).mean(0)
+    return {"xyz_mm": (e[:3] * 100).round(2).tolist(), "yaw_deg": round(float(e[5] * 0.5 * 180 / math.pi), 2), "gripper": round(float(np.concatenate(grips).mean()), 4)}
+
+
+def main():
+    a = parse()
+    torch.set_num_threads(a.threads)
+    torch.manual_seed(a.seed)
+    rng = np.random.default_rng(a.seed)
+    os.makedirs(a.out, exist_ok=True)
+    config = json.load(open(f"{a.model}/config.json"))
+    codec = Codec(a.model)
+    frames = Frames(a.data, codec)
+    first = frames.starts[1]
+    held = np.arange(first - HELD_OUT, first)
+    train = np.setdiff1d(np.arange(len(frames)), held)
+    chance = np.ones(len(frames))
+    chance[frames.starts[-2] :] *= a.favour
+    chance = np.cumsum(chance[train]) / chance[train].sum()
+    model = Magma(config)
+    fourier_init(model.language_model.model.embed_tokens, [codec.v - k for k in range(1, 257)])
+    fourier_init(model.language_model.model.embed_tokens, codec.integer)
+    where = Where(config["text_config"]["hidden_size"], len(NAMES))
+    if a.init:
+        if a.init.endswith(".pt"):
+            state = torch.load(a.init)
+            model.load_state_dict(state["model"])
+            where.load_state_dict(state["where"])
+        else:
+            model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
+    mean = copy.deepcopy(model)
+    actions = ActionBatches(model, codec, frames, a.branches)
+    traces = Traces(model, codec, a.data, to_input) if a.trace_share > 0 else None
+    parameters = [*model.parameters(), *where.parameters()]
+    optimiser = torch.optim.AdamW(
+        [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05}, {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0}],
+        a.lr, betas=(0.9, 0.98),
+    )
+    print(f"{len(frames)} frames, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
+    log = open(f"{a.out}/log.jsonl", "a")
+    start, step, seen, spoken, smooth = time.time(), 0, 0, time.time(), {}
+    while (part := (time.time() - start) / (a.minutes * 60)) < 1:
+        lr = a.lr * min(1, (step + 1) / 150) * (a.final_lr + (1 - a.final_lr) * 0.5 * (1 + math.cos(math.pi * part)))
+        for group in optimiser.param_groups:
+            group["lr"] = lr
+        if traces and rng.random() < a.trace_share:
+            loss, numbers = traces.loss(a.batch, rng, where)
+        else:
+            index = train[np.searchsorted(chance, rng.random(a.batch)).clip(0, len(train) - 1)]
+            loss, numbers = actions.loss(index, rng, where)
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimiser.step()
+        decay = min(0.998, (step + 1) / (step + 20))
+        with torch.no_grad():
+            torch._foreach_lerp_(list(mean.parameters()), list(model.parameters()), 1 - decay)
+        step, seen = step + 1, seen + a.batch
+        for key, value in numbers.items():
+            value = np.array(value)
+            smooth[key] = value if key not in smooth else 0.97 * smooth[key] + 0.03 * value
+        if step in (10, 50) or time.time() - spoken > 120:
+            spoken = time.time()
+            line = {"s": round(spoken - start), "step": step, "seen": seen, "per_s": round(seen / (spoken - start), 1), "lr": round(lr, 6)}
+            line |= {k: np.round(v, 3).tolist() for k, v in smooth.items()}
+            if step > 50:
+                line["held_out"] = validate(mean, codec, frames, held[::8])
+                save(a.out, mean, model, where)
+            print(json.dumps(line), flush=True)
+            log.write(json.dumps(line) + "\n")
+            log.flush()
+    save(a.out, mean, model, where)
+    print(json.dumps({"done": step, "seen": seen, "held_out": validate(mean, codec, frames, held[::2])}), flush=True)
+
+
+def save(out, mean, model, where):
+    half = {k: v.half().contiguous() for k, v in mean.state_dict().items()}
+    save_file(half, f"{out}/model.safetensors.part", metadata={"format": "pt"})
+    os.replace(f"{out}/model.safetensors.part", f"{out}/model.safetensors")
+    torch.save({"model": mean.state_dict(), "where": where.state_dict()}, f"{out}/state.pt")
+
+
+if __name__ == "__main__":
+    main()

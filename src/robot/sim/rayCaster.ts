@@ -1,0 +1,445 @@
+/**
+ * A deterministic camera: casts one ray per pixel against analytic primitives (plane, sphere, capsule, cylinder, box) with
+ * Lambert shading and hard shadows of one point light. No GPU, no dependency, the same bytes on every machine.
+ *
+ * Knows nothing of physics: it draws whatever `SceneGeometry` holds. A geom's screen-space bounding box limits the
+ * pixels it is tested for; a bounding sphere against the light segment limits the shadow tests.
+ */
+import type { PinholeCamera, RgbImage } from '../../types.js';
+import { toMatrix } from '../../math/quaternion.js';
+
+/** MuJoCo's mjtGeom numbers, so that arrays can be passed through. */
+export const GeomType = { plane: 0, sphere: 2, capsule: 3, cylinder: 5, box: 6 } as const;
+
+export interface SceneGeometry {
+  readonly count: number;
+  readonly type: Int32Array;
+  /** Half sizes as MuJoCo has them: sphere (r), capsule and cylinder (r, half length), box (half extents); count × 3. */
+  readonly size: Float64Array;
+  /** 0 … 1, count × 4; alpha 0 is not drawn. */
+  readonly rgba: Float64Array;
+  /** Bounding sphere radius; planes are unbounded. */
+  readonly bound: Float64Array;
+  /** World positions (count × 3, m) and rotation matrices (count × 9, row-major, worldFromGeom). */
+  readonly position: Float64Array;
+  readonly rotation: Float64Array;
+  /** Geoms with a checkerboard of 8 cm squares, 10 % darker. */
+  readonly checkered: Uint8Array;
+  /** Geoms that throw no shadow. */
+  readonly shadowless: Uint8Array;
+}
+
+export interface Light {
+  readonly position: readonly [number, number, number];
+  /** Share of light that reaches shadows, 0 … 1. */
+  readonly ambient: number;
+}
+
+const background: readonly [number, number, number] = [190, 200, 215];
+const maxGeoms = 256;
+
+export class RayCaster {
+  readonly #height: number;
+  readonly #width: number;
+  readonly #depth: Float32Array;
+  readonly #geom: Int16Array;
+  readonly #normal: Float32Array;
+  readonly #directions: Float64Array;
+  /** [unused, nx, ny, nz] of the last hit in the geom's frame. */
+  readonly #hit = new Float64Array(4);
+  readonly #lightLocal = new Float64Array(3 * maxGeoms);
+  #camera: PinholeCamera | null = null;
+
+  constructor(height: number, width: number) {
+    const pixels = height * width;
+    this.#height = height;
+    this.#width = width;
+    this.#depth = new Float32Array(pixels);
+    this.#geom = new Int16Array(pixels);
+    this.#normal = new Float32Array(pixels * 3);
+    this.#directions = new Float64Array(pixels * 3);
+  }
+
+  /** Renders into a fresh image. The camera's size must be the caster's. */
+  render(scene: SceneGeometry, camera: PinholeCamera, light: Light): RgbImage {
+    const eye = this.#aim(camera);
+    this.#depth.fill(Infinity);
+    this.#geom.fill(-1);
+    for (let g = 0; g < scene.count; g++) {
+      if (scene.rgba[4 * g + 3] !== 0) this.#castGeom(scene, g, camera, eye);
+    }
+    const data = new Uint8Array(this.#height * this.#width * 3);
+    this.#shade(scene, eye, light, data);
+    return { height: this.#height, width: this.#width, data };
+  }
+
+  /** Ray directions (world frame, forward component 1) for a new camera; returns the eye point. */
+  #aim(camera: PinholeCamera): readonly [number, number, number] {
+    const r = toMatrix(camera.cameraFromBase.rotation);
+    const t = camera.cameraFromBase.translation;
+    const eye = [0, 1, 2].map((i) => -(r[i]! * t[0] + r[3 + i]! * t[1] + r[6 + i]! * t[2])) as [
+      number,
+      number,
+      number,
+    ];
+    if (this.#camera === camera) return eye;
+    this.#camera = camera;
+    const directions = this.#directions;
+    for (let j = 0, k = 0; j < this.#height; j++) {
+      const v = (j + 0.5 - camera.cy) / camera.fy;
+      for (let i = 0; i < this.#width; i++, k += 3) {
+        const u = (i + 0.5 - camera.cx) / camera.fx;
+        directions[k] = r[0]! * u + r[3]! * v + r[6]!;
+        directions[k + 1] = r[1]! * u + r[4]! * v + r[7]!;
+        directions[k + 2] = r[2]! * u + r[5]! * v + r[8]!;
+      }
+    }
+    return eye;
+  }
+
+  #castGeom(
+    scene: SceneGeometry,
+    g: number,
+    camera: PinholeCamera,
+    eye: readonly [number, number, number],
+  ): void {
+    const { type, size, position, rotation } = scene;
+    const box = this.#screenBox(scene, g, camera);
+    if (!box) return;
+    const R = rotation.subarray(9 * g, 9 * g + 9);
+    const [r0, r1, r2, r3, r4, r5, r6, r7, r8] = R as unknown as number[] as [
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
+    const ex = position[3 * g]! - eye[0];
+    const ey = position[3 * g + 1]! - eye[1];
+    const ez = position[3 * g + 2]! - eye[2];
+    const ox = -(r0 * ex + r3 * ey + r6 * ez);
+    const oy = -(r1 * ex + r4 * ey + r7 * ez);
+    const oz = -(r2 * ex + r5 * ey + r8 * ez);
+    const [sx, sy, sz] = [size[3 * g]!, size[3 * g + 1]!, size[3 * g + 2]!];
+    const kind = type[g]!;
+    const hit = this.#hit;
+    const depth = this.#depth;
+    const normal = this.#normal;
+    for (let j = box.top; j <= box.bottom; j++) {
+      for (let p = j * this.#width + box.left, end = j * this.#width + box.right; p <= end; p++) {
+        const wx = this.#directions[3 * p]!;
+        const wy = this.#directions[3 * p + 1]!;
+        const wz = this.#directions[3 * p + 2]!;
+        const dx = r0 * wx + r3 * wy + r6 * wz;
+        const dy = r1 * wx + r4 * wy + r7 * wz;
+        const dz = r2 * wx + r5 * wy + r8 * wz;
+        const t = intersect(kind, sx, sy, sz, ox, oy, oz, dx, dy, dz, hit);
+        if (t >= depth[p]!) continue;
+        depth[p] = t;
+        this.#geom[p] = g;
+        const [a, b, c] = [hit[1]!, hit[2]!, hit[3]!];
+        normal[3 * p] = r0 * a + r1 * b + r2 * c;
+        normal[3 * p + 1] = r3 * a + r4 * b + r5 * c;
+        normal[3 * p + 2] = r6 * a + r7 * b + r8 * c;
+      }
+    }
+  }
+
+  /** Pixel rectangle that holds the geom's bounding sphere, or null when it is behind the camera. */
+  #screenBox(scene: SceneGeometry, g: number, camera: PinholeCamera) {
+    const full = { left: 0, right: this.#width - 1, top: 0, bottom: this.#height - 1 };
+    if (scene.type[g] === GeomType.plane) return full;
+    const radius = scene.bound[g]!;
+    const r = toMatrix(camera.cameraFromBase.rotation);
+    const t = camera.cameraFromBase.translation;
+    const [px, py, pz] = [
+      scene.position[3 * g]!,
+      scene.position[3 * g + 1]!,
+      scene.position[3 * g + 2]!,
+    ];
+    const x = r[0]! * px + r[1]! * py + r[2]! * pz + t[0];
+    const y = r[3]! * px + r[4]! * py + r[5]! * pz + t[1];
+    const z = r[6]! * px + r[7]! * py + r[8]! * pz + t[2];
+    if (z < -radius) return null;
+    if (z <= radius * 1.05) return full;
+    const q = radius / Math.sqrt(z * z - radius * radius);
+    const ux = x / z;
+    const uy = y / z;
+    const marginX = (q * (1 + ux * ux)) / (1 - Math.abs(ux) * q);
+    const marginY = (q * (1 + uy * uy)) / (1 - Math.abs(uy) * q);
+    if (!(marginX > 0) || !(marginY > 0)) return full;
+    return {
+      left: Math.max(0, Math.floor((ux - marginX) * camera.fx + camera.cx - 1)),
+      right: Math.min(full.right, Math.ceil((ux + marginX) * camera.fx + camera.cx)),
+      top: Math.max(0, Math.floor((uy - marginY) * camera.fy + camera.cy - 1)),
+      bottom: Math.min(full.bottom, Math.ceil((uy + marginY) * camera.fy + camera.cy)),
+    };
+  }
+
+  #shade(
+    scene: SceneGeometry,
+    eye: readonly [number, number, number],
+    light: Light,
+    out: Uint8Array,
+  ): void {
+    const [lx, ly, lz] = light.position;
+    this.#localLights(scene, light);
+    const { rgba, checkered } = scene;
+    const normal = this.#normal;
+    let lastOccluder = -1;
+    for (let p = 0, n = this.#height * this.#width; p < n; p++) {
+      const g = this.#geom[p]!;
+      if (g < 0) {
+        out.set(background, 3 * p);
+        continue;
+      }
+      const t = this.#depth[p]!;
+      const hx = eye[0] + this.#directions[3 * p]! * t;
+      const hy = eye[1] + this.#directions[3 * p + 1]! * t;
+      const hz = eye[2] + this.#directions[3 * p + 2]! * t;
+      const nz = normal[3 * p + 2]!;
+      const dx = hx - lx;
+      const dy = hy - ly;
+      const dz = hz - lz;
+      const inverse = 1 / Math.sqrt(dx * dx + dy * dy + dz * dz);
+      let diffuse = -(normal[3 * p]! * dx + normal[3 * p + 1]! * dy + nz * dz) * inverse;
+      if (diffuse > 0) {
+        const occluder = this.#occluder(scene, g, lastOccluder, dx, dy, dz, light);
+        if (occluder >= 0) {
+          lastOccluder = occluder;
+          diffuse = 0;
+        }
+      } else {
+        diffuse = 0;
+      }
+      const dark =
+        checkered[g] === 1 && (Math.floor(hx * 12.5) + Math.floor(hy * 12.5)) & 1 ? 0.9 : 1;
+      const intensity =
+        255 * dark * (light.ambient * (0.75 + 0.25 * nz) + (1 - light.ambient) * diffuse);
+      for (let c = 0; c < 3; c++) out[3 * p + c] = Math.min(255, rgba[4 * g + c]! * intensity);
+    }
+  }
+
+  /** The light's position in every geom's frame. */
+  #localLights(scene: SceneGeometry, light: Light): void {
+    const { position, rotation } = scene;
+    for (let g = 0; g < scene.count; g++) {
+      const b = 9 * g;
+      const ex = light.position[0] - position[3 * g]!;
+      const ey = light.position[1] - position[3 * g + 1]!;
+      const ez = light.position[2] - position[3 * g + 2]!;
+      for (let a = 0; a < 3; a++) {
+        this.#lightLocal[3 * g + a] =
+          rotation[b + a]! * ex + rotation[b + 3 + a]! * ey + rotation[b + 6 + a]! * ez;
+      }
+    }
+  }
+
+  /** Some geom on the segment light → point (d = point − light), or −1. Tries the last one first: shadows are coherent. */
+  #occluder(
+    scene: SceneGeometry,
+    own: number,
+    last: number,
+    dx: number,
+    dy: number,
+    dz: number,
+    light: Light,
+  ): number {
+    if (last >= 0 && this.#blocks(scene, own, last, dx, dy, dz, light)) return last;
+    for (let s = 0; s < scene.count; s++) {
+      if (s !== last && this.#blocks(scene, own, s, dx, dy, dz, light)) return s;
+    }
+    return -1;
+  }
+
+  #blocks(
+    scene: SceneGeometry,
+    own: number,
+    s: number,
+    dx: number,
+    dy: number,
+    dz: number,
+    light: Light,
+  ): boolean {
+    const { type, size, position, rotation, bound, rgba, shadowless } = scene;
+    if (s === own || type[s] === GeomType.plane || shadowless[s] === 1 || rgba[4 * s + 3] === 0)
+      return false;
+    const bx = position[3 * s]! - light.position[0];
+    const by = position[3 * s + 1]! - light.position[1];
+    const bz = position[3 * s + 2]! - light.position[2];
+    const k = (bx * dx + by * dy + bz * dz) / (dx * dx + dy * dy + dz * dz);
+    if (k <= 0 || k >= 1.02) return false;
+    const qx = bx - k * dx;
+    const qy = by - k * dy;
+    const qz = bz - k * dz;
+    if (qx * qx + qy * qy + qz * qz > bound[s]! * bound[s]!) return false;
+    const b = 9 * s;
+    const local = this.#lightLocal;
+    const t = intersect(
+      type[s]!,
+      size[3 * s]!,
+      size[3 * s + 1]!,
+      size[3 * s + 2]!,
+      local[3 * s]!,
+      local[3 * s + 1]!,
+      local[3 * s + 2]!,
+      rotation[b]! * dx + rotation[b + 3]! * dy + rotation[b + 6]! * dz,
+      rotation[b + 1]! * dx + rotation[b + 4]! * dy + rotation[b + 7]! * dz,
+      rotation[b + 2]! * dx + rotation[b + 5]! * dy + rotation[b + 8]! * dz,
+      this.#hit,
+    );
+    return t < 0.998;
+  }
+}
+
+/** Smallest t > 1e-6 at which o + t·d meets the primitive, else Infinity; the normal goes into `hit[1..3]`. */
+function intersect(
+  type: number,
+  sx: number,
+  sy: number,
+  sz: number,
+  ox: number,
+  oy: number,
+  oz: number,
+  dx: number,
+  dy: number,
+  dz: number,
+  hit: Float64Array,
+): number {
+  switch (type) {
+    case GeomType.box:
+      return intersectBox(sx, sy, sz, ox, oy, oz, dx, dy, dz, hit);
+    case GeomType.sphere:
+      return intersectBall(sx, 0, ox, oy, oz, dx, dy, dz, hit);
+    case GeomType.capsule: {
+      const side = intersectTube(sx, sy, ox, oy, oz, dx, dy, dz, hit);
+      if (side < Infinity) return side;
+      const low = intersectBall(sx, -sy, ox, oy, oz, dx, dy, dz, hit);
+      const [nx, ny, nz] = [hit[1]!, hit[2]!, hit[3]!];
+      const high = intersectBall(sx, sy, ox, oy, oz, dx, dy, dz, hit);
+      if (high <= low) return high;
+      [hit[1], hit[2], hit[3]] = [nx, ny, nz];
+      return low;
+    }
+    case GeomType.cylinder: {
+      const side = intersectTube(sx, sy, ox, oy, oz, dx, dy, dz, hit);
+      if (dz === 0) return side;
+      const sign = dz > 0 ? -1 : 1;
+      const t = (sign * sy - oz) / dz;
+      const x = ox + t * dx;
+      const y = oy + t * dy;
+      if (t <= 1e-6 || t >= side || x * x + y * y > sx * sx) return side;
+      hit[1] = 0;
+      hit[2] = 0;
+      hit[3] = sign;
+      return t;
+    }
+    case GeomType.plane: {
+      if (dz >= 0) return Infinity;
+      const t = -oz / dz;
+      if (t < 1e-6) return Infinity;
+      hit[1] = 0;
+      hit[2] = 0;
+      hit[3] = 1;
+      return t;
+    }
+    default:
+      return Infinity;
+  }
+}
+
+/** Slab test (Kay & Kajiya 1986). */
+function intersectBox(
+  sx: number,
+  sy: number,
+  sz: number,
+  ox: number,
+  oy: number,
+  oz: number,
+  dx: number,
+  dy: number,
+  dz: number,
+  hit: Float64Array,
+): number {
+  let enter = -Infinity;
+  let leave = Infinity;
+  let axis = 0;
+  for (let a = 0; a < 3; a++) {
+    const o = a === 0 ? ox : a === 1 ? oy : oz;
+    const d = a === 0 ? dx : a === 1 ? dy : dz;
+    const s = a === 0 ? sx : a === 1 ? sy : sz;
+    if (d === 0) {
+      if (o > s || o < -s) return Infinity;
+      continue;
+    }
+    const near = (d > 0 ? -s - o : s - o) / d;
+    const far = (d > 0 ? s - o : -s - o) / d;
+    if (near > enter) {
+      enter = near;
+      axis = a;
+    }
+    if (far < leave) leave = far;
+  }
+  if (enter > leave || enter < 1e-6) return Infinity;
+  const along = axis === 0 ? dx : axis === 1 ? dy : dz;
+  hit[1] = 0;
+  hit[2] = 0;
+  hit[3] = 0;
+  hit[axis + 1] = along > 0 ? -1 : 1;
+  return enter;
+}
+
+/** Infinite cylinder of radius r about z, cut at |z| ≤ half. */
+function intersectTube(
+  r: number,
+  half: number,
+  ox: number,
+  oy: number,
+  oz: number,
+  dx: number,
+  dy: number,
+  dz: number,
+  hit: Float64Array,
+): number {
+  const a = dx * dx + dy * dy;
+  if (a <= 1e-12) return Infinity;
+  const b = ox * dx + oy * dy;
+  const discriminant = b * b - a * (ox * ox + oy * oy - r * r);
+  if (discriminant < 0) return Infinity;
+  const t = (-b - Math.sqrt(discriminant)) / a;
+  const z = oz + t * dz;
+  if (t <= 1e-6 || z > half || z < -half) return Infinity;
+  hit[1] = (ox + t * dx) / r;
+  hit[2] = (oy + t * dy) / r;
+  hit[3] = 0;
+  return t;
+}
+
+/** Sphere of radius r about (0, 0, cz). */
+function intersectBall(
+  r: number,
+  cz: number,
+  ox: number,
+  oy: number,
+  oz: number,
+  dx: number,
+  dy: number,
+  dz: number,
+  hit: Float64Array,
+): number {
+  const pz = oz - cz;
+  const a = dx * dx + dy * dy + dz * dz;
+  const b = ox * dx + oy * dy + pz * dz;
+  const discriminant = b * b - a * (ox * ox + oy * oy + pz * pz - r * r);
+  if (discriminant < 0) return Infinity;
+  const t = (-b - Math.sqrt(discriminant)) / a;
+  if (t <= 1e-6) return Infinity;
+  hit[1] = (ox + t * dx) / r;
+  hit[2] = (oy + t * dy) / r;
+  hit[3] = (pz + t * dz) / r;
+  return t;
+}

@@ -1,0 +1,152 @@
+/**
+ * The built-in simulation as a robot: physics and camera live in a worker, time is ours to advance. In a wall-clock run
+ * the caller advances it at the pace of the real clock.
+ */
+import { Worker } from 'node:worker_threads';
+import { assertGuarded } from '../../safety/guard.js';
+import type { ArmCommand, RgbImage } from '../../types.js';
+import type { LockstepRobot, RobotListener } from '../robot.js';
+import type { Frame, ServoCommand, SimReply, SimRequest } from './protocol.js';
+import type { SimWorkerData } from './simWorker.js';
+import { instructionFor, type Family, type Outcome, type Task } from './tasks.js';
+
+export interface SimOptions {
+  /** Text of the arm's URDF. */
+  readonly urdf: string;
+  /** Arm joints in the order of the configuration. */
+  readonly jointNames: readonly string[];
+  /** Name of the camera in the configuration. */
+  readonly camera: string;
+  readonly cameraSize: { readonly height: number; readonly width: number };
+  readonly cameraPeriodNs: bigint;
+}
+
+export class SimRobot implements LockstepRobot {
+  readonly #worker: Worker;
+  readonly #options: SimOptions;
+  #listener: RobotListener | null = null;
+  #command: ServoCommand | null = null;
+  #stampNs = 0n;
+  #waiting: { resolve: (reply: SimReply) => void; reject: (error: Error) => void } | null = null;
+  #task: Task | null = null;
+  #outcome: Outcome = 'running';
+  #frames: Frame[] = [];
+
+  constructor(options: SimOptions) {
+    this.#options = options;
+    const workerData: SimWorkerData = {
+      world: { urdf: options.urdf, camera: options.cameraSize },
+      cameraPeriodNs: options.cameraPeriodNs,
+    };
+    this.#worker = new Worker(new URL('./simWorker.js', import.meta.url), { workerData });
+    this.#worker.on('message', (reply: SimReply) => this.#settle(reply));
+    this.#worker.on('error', (error) => this.#fail(error));
+    this.#worker.on('exit', (code) =>
+      this.#fail(new Error(`the simulation's worker ended with ${code}`)),
+    );
+  }
+
+  get stampNs(): bigint {
+    return this.#stampNs;
+  }
+
+  get task(): Task {
+    if (!this.#task) throw new Error('reset the simulation first');
+    return this.#task;
+  }
+
+  /** How the running episode stands. */
+  get outcome(): Outcome {
+    return this.#outcome;
+  }
+
+  /** The truth at every camera frame of this episode. */
+  get frames(): readonly Frame[] {
+    return this.#frames;
+  }
+
+  /** A new episode from a seed. Call before `start`, or between runs. */
+  async reset(
+    seed: number,
+    wanted: { readonly task?: Task; readonly family?: Family } = {},
+  ): Promise<Task> {
+    const reply = await this.#ask({
+      kind: 'reset',
+      seed,
+      task: wanted.task ?? null,
+      family: wanted.family ?? null,
+    });
+    if (reply.kind !== 'reset') throw new Error(`reset: got ${reply.kind}`);
+    this.#task = reply.task;
+    this.#stampNs = reply.stampNs;
+    this.#command = null;
+    this.#outcome = 'running';
+    this.#frames = [];
+    this.#announce();
+    return reply.task;
+  }
+
+  start(listener: RobotListener): Promise<void> {
+    this.#listener = listener;
+    this.#announce();
+    return Promise.resolve();
+  }
+
+  send(command: ArmCommand): void {
+    assertGuarded(command);
+    if (command.kind !== 'joint')
+      throw new Error(`simulation: got a ${command.kind} command, expected joint`);
+    const gripper = command.gripper ?? this.#command?.gripper ?? null;
+    this.#command = { position: command.position, velocity: command.velocity, gripper };
+  }
+
+  async advance(durationNs: bigint): Promise<void> {
+    const reply = await this.#ask({ kind: 'advance', durationNs, command: this.#command });
+    if (reply.kind !== 'advanced') throw new Error(`advance: got ${reply.kind}`);
+    this.#stampNs = reply.stampNs;
+    this.#outcome = this.#outcome === 'running' ? reply.outcome : this.#outcome;
+    const listener = this.#listener;
+    const { stampNs, joints, gripperWidth } = reply;
+    listener?.onJoints({ stampNs, names: this.#options.jointNames, ...joints });
+    listener?.onGripper({ stampNs, opening: Math.min(1, Math.max(0, gripperWidth / 0.08)) });
+    if (reply.frame) this.#frames.push(reply.frame);
+    if (reply.image) listener?.onImage(this.#options.camera, reply.image);
+  }
+
+  /** The scene as it is now, at any size: for people, not for the model. */
+  async picture(height: number, width: number): Promise<RgbImage> {
+    const reply = await this.#ask({ kind: 'picture', height, width });
+    if (reply.kind !== 'picture') throw new Error(`picture: got ${reply.kind}`);
+    return reply.image;
+  }
+
+  async stop(): Promise<void> {
+    this.#worker.removeAllListeners('exit');
+    await this.#worker.terminate();
+  }
+
+  #announce(): void {
+    if (!this.#task || !this.#listener) return;
+    this.#listener.onReset('a new simulated episode');
+    this.#listener.onInstruction(instructionFor(this.#task));
+  }
+
+  #ask(request: SimRequest): Promise<SimReply> {
+    return new Promise((resolve, reject) => {
+      this.#waiting = { resolve, reject };
+      this.#worker.postMessage(request);
+    });
+  }
+
+  #settle(reply: SimReply): void {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    if (reply.kind === 'failed') waiting?.reject(new Error(`simulation: ${reply.message}`));
+    else waiting?.resolve(reply);
+  }
+
+  #fail(error: Error): void {
+    this.#waiting?.reject(error);
+    this.#waiting = null;
+  }
+}
