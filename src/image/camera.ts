@@ -21,6 +21,8 @@ interface Layout {
   readonly convert: (image: RawImage, rgb: Uint8Array) => void;
 }
 
+const anySize = { width: 1, height: 1 };
+
 /** sensor_msgs/image_encodings and their aliases; 8UC3 and 8UC4 name no colours and are read as OpenCV does: bgr. */
 const layouts: Readonly<Record<string, Layout>> = {
   rgb8: bytes(3, 0, 1, 2),
@@ -56,7 +58,7 @@ export async function rgbFromCamera(image: CameraImage, where: string): Promise<
 
 /** @throws DataError for an unknown encoding and for sizes that do not fit together. */
 export function rgbFromRaw(image: RawImage, where: string): RgbImage {
-  const layout = layouts[image.encoding];
+  const layout = Object.hasOwn(layouts, image.encoding) ? layouts[image.encoding] : undefined;
   if (!layout)
     throw new DataError(where, `encoding ${image.encoding}`, `one of ${rawEncodings.join(', ')}`);
   checkSizes(image, layout, where);
@@ -104,8 +106,6 @@ function checkSizes(image: RawImage, layout: Layout, where: string): void {
       `${total} for ${encoding} of ${height}×${width} with step ${step}`,
     );
 }
-
-const anySize = { width: 1, height: 1 };
 
 /** Interleaved 8-bit channels; r, g, b are their places within a pixel. */
 function bytes(channels: number, r: number, g: number, b: number): Layout {
