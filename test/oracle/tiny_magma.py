@@ -153,38 +153,41 @@ def rms_norm(x, weight, eps):
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps) * weight
 
 
-def rotate(x, positions, theta):
-    half = x.shape[-1] // 2
-    frequency = theta ** (-2 * torch.arange(half, dtype=torch.float64) / x.shape[-1])
-    angle = positions[:, None].double() * frequency
-    cos, sin = angle.cos().float(), angle.sin().float()
-    a, b = x[..., :half], x[..., half:]
+def rotation(start, length, head_dim, theta):
+    frequency = theta ** (-2 * torch.arange(head_dim // 2, dtype=torch.float64) / head_dim)
+    angle = torch.arange(start, start + length, dtype=torch.float64)[:, None] * frequency
+    return angle.cos().float(), angle.sin().float()
+
+
+def rotate(x, cos, sin):
+    a, b = x.chunk(2, -1)
     return torch.cat([a * cos - b * sin, b * cos + a * sin], -1)
 
 
-def decoder_logits(w, config, x, cache):
-    """Embeddings [S,d] after the cache -> logits [S,V]; the cache grows in place."""
+def decoder_logits(w, config, x, cache, last_only=False):
+    """Embeddings [S,d] after the cache -> logits [S,V], or those of the last position; the cache grows in place."""
     t = config["text_config"]
     heads, kv, hd, eps = t["num_attention_heads"], t["num_key_value_heads"], t["head_dim"], t["rms_norm_eps"]
     start, length = (cache[0][0].shape[1] if cache[0] else 0), x.shape[0]
-    positions = torch.arange(start, start + length)
+    cos, sin = rotation(start, length, hd, t["rope_theta"])
     for l in range(t["num_hidden_layers"]):
         layer = f"language_model.model.layers.{l}"
         project = lambda h, name: F.linear(h, w[f"{layer}.{name}_proj.weight"])
         h = rms_norm(x, w[f"{layer}.input_layernorm.weight"], eps)
-        q = rotate(project(h, "self_attn.q").view(length, heads, hd).transpose(0, 1), positions, t["rope_theta"])
-        k = rotate(project(h, "self_attn.k").view(length, kv, hd).transpose(0, 1), positions, t["rope_theta"])
+        q = rotate(project(h, "self_attn.q").view(length, heads, hd).transpose(0, 1), cos, sin)
+        k = rotate(project(h, "self_attn.k").view(length, kv, hd).transpose(0, 1), cos, sin)
         v = project(h, "self_attn.v").view(length, kv, hd).transpose(0, 1)
         if cache[l]:
             k, v = torch.cat([cache[l][0], k], 1), torch.cat([cache[l][1], v], 1)
         cache[l] = (k, v)
         scores = q @ k.repeat_interleave(heads // kv, 0).transpose(1, 2) / math.sqrt(hd)
-        scores = scores + torch.full((length, start + length), -torch.inf).triu(1 + start)
+        if length > 1:
+            scores = scores + torch.full((length, start + length), -torch.inf).triu(1 + start)
         mixed = scores.softmax(-1) @ v.repeat_interleave(heads // kv, 0)
         x = x + project(mixed.transpose(0, 1).reshape(length, heads * hd), "self_attn.o")
         h = rms_norm(x, w[f"{layer}.post_attention_layernorm.weight"], eps)
         x = x + project(F.silu(project(h, "mlp.gate")) * project(h, "mlp.up"), "mlp.down")
-    x = rms_norm(x, w["language_model.model.norm.weight"], eps)
+    x = rms_norm(x[-1:] if last_only else x, w["language_model.model.norm.weight"], eps)
     return F.linear(x, w["language_model.lm_head.weight"])
 
 
