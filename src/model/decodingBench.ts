@@ -81,8 +81,8 @@ interface Samples {
 const newSamples = (): Samples => ({ prefill: [], answer: [] });
 
 function rateOf({ prefill, answer }: Samples, answerLength: number): DecodingRate {
-  const prefillMs = percentile(prefill, 50);
-  const answerMs = percentile(answer, 50);
+  const prefillMs = percentile(prefill, 0.5);
+  const answerMs = percentile(answer, 0.5);
   const tokensPerSecond = ((answerLength - 1) * 1000) / (answerMs - prefillMs);
   return { prefillMs, answerMs, tokensPerSecond };
 }
