@@ -9,7 +9,7 @@ interface Mat {
 
 export interface Cv {
   readonly Mat: new () => Mat;
-  matFromArray(rows: number, cols: number, type: number, values: number[]): Mat;
+  readonly matFromArray: (rows: number, cols: number, type: number, values: number[]) => Mat;
   readonly cvtColor: (from: Mat, to: Mat, code: number) => void;
   readonly CV_8UC1: number;
   readonly CV_8UC2: number;
