@@ -1,0 +1,56 @@
+/** models/nano with random weights: everything is its own but what it has learned. Its answers are no answers. */
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Checkpoint } from '../../src/convert/checkpoint.js';
+import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
+import { storeDecoder } from '../../src/convert/decoder.js';
+import { ExternalData, Graph } from '../../src/convert/onnx.js';
+import { projector } from '../../src/convert/projector.js';
+import { writeSafetensors, type RawTensor } from '../../src/convert/safetensors.js';
+import { convNextTower } from '../../src/convert/tower.js';
+import { seededRandom } from '../../src/math/random.js';
+import { readContract } from '../../src/model/contract.js';
+
+export const nanoFolder = fileURLToPath(new URL('../../models/nano', import.meta.url));
+
+/** Writes the folder's small files and a model.safetensors of its sizes into `folder`. */
+export function writeRandomNano(folder: string, seed: number): void {
+  for (const name of readdirSync(nanoFolder))
+    if (name.endsWith('.json')) copyFileSync(join(nanoFolder, name), join(folder, name));
+  writeSafetensors(join(folder, 'model.safetensors'), randomTensors(folder, seed));
+}
+
+/** Every tensor the converter asks for, uniform with variance 1 / inputs; norms are 1, biases 0. */
+function randomTensors(folder: string, seed: number): Map<string, RawTensor> {
+  const random = seededRandom(seed);
+  const tensors = new Map<string, RawTensor>();
+  const take = (name: string, shape: readonly number[]): Float32Array => {
+    const count = shape.reduce((product, size) => product * size, 1);
+    const inputs = count / shape[0]!;
+    const isVector = shape.length === 1;
+    const value = (): number =>
+      isVector ? Number(!name.endsWith('bias')) : random.between(-1, 1) * Math.sqrt(3 / inputs);
+    const data = Float32Array.from({ length: count }, value);
+    tensors.set(name, { dtype: 'F32', shape, data: new Uint8Array(data.slice().buffer) });
+    return data;
+  };
+  const config = readCheckpointConfig(join(folder, 'config.json'), readContract(folder));
+  const nothing = (): void => undefined;
+  const checkpoint: Checkpoint = { files: [], take, assertAllTaken: nothing, close: nothing };
+  const scratch = mkdtempSync(join(tmpdir(), 'magma-vla-weights-'));
+  const external = new ExternalData(join(scratch, 'weights'));
+  const graph = new Graph('sizes');
+  const pixels = graph.input('pixels', 'float32', ['N', 3, 'H', 'W']);
+  const grid = graph.input('grid', 'int64', [2]);
+  const features = convNextTower(graph, pixels, config.tower, checkpoint, external);
+  const sizes = { width: config.tower.widths.at(-1)!, hiddenSize: config.decoder.hiddenSize };
+  projector(graph, features, grid, config.projector, sizes, checkpoint, external);
+  storeDecoder(config.decoder, checkpoint, external, () => undefined);
+  external.close();
+  rmSync(scratch, { recursive: true });
+  return tensors;
+}
+
+export const hasTrainedNano = existsSync(join(nanoFolder, 'model.safetensors'));
