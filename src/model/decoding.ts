@@ -100,6 +100,7 @@ export function loopDecoding(session: Session, sizes: DecoderSizes): Decoding {
       actionMass: numbers(outputs, ports.actionMass),
       ended: endOf(tokens, stop),
     };
+    answer.logProbabilities.forEach(assertFinite);
     return { answer, outputs };
   };
   return {
@@ -188,10 +189,13 @@ export function pickGreedy(logits: Float32Array, actionIds: IdRange): Picked {
     total += weight;
     if (i >= actionIds.first && i < actionIds.end) action += weight;
   }
-  if (!Number.isFinite(total)) {
-    throw new ModelError('logits', String(highest), 'finite numbers');
-  }
+  assertFinite(total);
   return { token, logProbability: -Math.log(total), actionMass: action / total };
+}
+
+/** A NaN anywhere in weights or pictures ends here, in both decodings: it must never look like an answer. */
+function assertFinite(score: number): void {
+  if (!Number.isFinite(score)) throw new ModelError('scores of a token', String(score), 'a number');
 }
 
 function inputFeeds(input: DecoderInput, cache: Cache, { hiddenSize }: DecoderSizes): Feeds {

@@ -1,9 +1,9 @@
 /** How much faster the one-run loop decodes than the step-by-step reference, on the same weights and prompt. */
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { percentile } from '../math/statistics.js';
 import { loopDecoding, presentNames, stepDecoding, type Decoding } from './decoding.js';
-import { graphFiles, graphManifestSchema } from './graphs.js';
+import { graphFiles } from './graphs.js';
+import { readGraphManifest } from './runtime.js';
 import { chooseProvider, openSession, type SessionSettings } from './session.js';
 
 export interface DecodingLoad {
@@ -37,8 +37,7 @@ export async function compareDecodingRates(
   load: DecodingLoad,
   nowNs: () => bigint,
 ): Promise<DecodingComparison> {
-  const manifest: unknown = JSON.parse(readFileSync(join(folder, graphFiles.manifest), 'utf8'));
-  const sizes = graphManifestSchema.parse(manifest).decoder;
+  const sizes = readGraphManifest(folder).decoder;
   const choice = chooseProvider(settings.provider);
   const open = (file: string, onDevice: readonly string[]) =>
     openSession(join(folder, file), choice, settings.threads, onDevice);

@@ -32,7 +32,7 @@ export interface GenerationRequest extends StopRule {
   readonly actionIds: IdRange;
 }
 
-export interface Generator {
+export interface TokenGenerator {
   /** How answers are decoded, and one sentence why. */
   readonly decoding: { readonly kind: 'loop' | 'step'; readonly reason: string };
   /** The whole answer. @throws ModelError on a request that does not fit the decoder's sizes. */
@@ -51,7 +51,7 @@ export async function openGenerator(
   sizes: DecoderSizes,
   choice: ProviderChoice,
   threads: number,
-): Promise<Generator> {
+): Promise<TokenGenerator> {
   const { decoding, reason } = await chooseDecoding(folder, sizes, choice, threads);
   return {
     decoding: { kind: decoding.kind, reason },

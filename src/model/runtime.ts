@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelError } from '../errors.js';
-import { openGenerator, type Generator } from './generation.js';
+import { openGenerator, type TokenGenerator } from './generation.js';
 import { graphFiles, graphManifestSchema, type GraphManifest } from './graphs.js';
 import { parseJson } from './parseJson.js';
 import { chooseProvider, type ProviderChoice, type SessionSettings } from './session.js';
@@ -12,11 +12,11 @@ export interface Runtime {
   readonly manifest: GraphManifest;
   readonly provider: ProviderChoice;
   readonly vision: VisionEncoder;
-  readonly generator: Generator;
+  readonly generator: TokenGenerator;
   release(): Promise<void>;
 }
 
-/** Blocks its thread while sessions are created. @throws ModelError. */
+/** Blocks its thread while sessions are created. @throws ModelError, ConfigError on a strange manifest. */
 export async function openRuntime(folder: string, settings: SessionSettings): Promise<Runtime> {
   const manifest = readGraphManifest(folder);
   const provider = chooseProvider(settings.provider);
@@ -34,7 +34,8 @@ export async function openRuntime(folder: string, settings: SessionSettings): Pr
   };
 }
 
-function readGraphManifest(folder: string): GraphManifest {
+/** @throws ModelError where there is none, ConfigError where it is not one. */
+export function readGraphManifest(folder: string): GraphManifest {
   const path = join(folder, graphFiles.manifest);
   let text: string;
   try {

@@ -290,6 +290,17 @@ describe('the two decodings', () => {
     });
   });
 
+  it('refuse to answer from a picture that is not a number', async () => {
+    await withDecodings(async (step, loop) => {
+      const visual = new Float32Array(32).fill(NaN);
+      const input = { ids: [5, 9, 77], visual, visualPositions: [1] };
+      for (const decoding of [step, loop]) {
+        const answer = decoding.answer(input, { maxTokens: 4, eosIds: [] }, actionIds);
+        await expect(answer).rejects.toThrow('scores of a token: got NaN, expected a number');
+      }
+    });
+  });
+
   it('count the same positions into the cache', async () => {
     await withDecodings(async (step, loop) => {
       const input = { ids: [5, 9, 77], visual: new Float32Array(0), visualPositions: [] };
