@@ -105,7 +105,8 @@ export class PolicyDesk {
     const answer = await arrival.take(this.#action, config.control.lockstepLatency, at);
     if (!answer) return;
     this.#action = null;
-    observer?.onAction?.(answer, request, loop.deliver(answer, request, at), at);
+    const notPlayed = loop.deliver(answer, request, at);
+    observer?.onAction?.(answer, request, notPlayed, at);
   }
 
   async #takeTrace(at: Instant): Promise<void> {

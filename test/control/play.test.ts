@@ -373,7 +373,6 @@ describe('what a delta is added to', () => {
     const player = new Player(config, []);
     const seen = observationAt(0n, START);
     player.play(prediction(seen, deltas('observedPose', [step(0.05)])), seen, at(0n), {
-      atNs: 0n,
       pose: { ...poseAtRest(START), linear: [0, 0.1, 0] },
       joints: null,
       passed: false,

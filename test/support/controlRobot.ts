@@ -15,7 +15,7 @@ export const JOINTS = [
 ] as const;
 
 /** Well away from limits and singularities. */
-export const HOME = [0, 0.3, 1.2, 0.1, 0.6, 0] as const;
+export const HOME = [0, -0.4, 2.2, 0.7, -1, 0] as const;
 
 export const testArm: Arm = armFromUrdf(parseUrdf(armUrdf(6), 'test.urdf'), {
   baseLink: 'base',
