@@ -12,6 +12,7 @@ const rooms = {
   'robot/sim': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
   'robot/replay': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
   convert: ['model', 'math'],
+  report: ['math'],
 };
 const every = [
   'math',
@@ -23,6 +24,7 @@ const every = [
   'robot/sim',
   'robot/replay',
   'convert',
+  'report',
   'node',
   'bench',
   'main',

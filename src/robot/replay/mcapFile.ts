@@ -6,22 +6,20 @@
  * none, and a hostile one lies.
  */
 import type { FileHandle } from 'node:fs/promises';
-import { McapRecordBuilder, McapStreamReader, type McapTypes } from '@mcap/core';
-import { loadDecompressHandlers } from '@mcap/support';
+import { McapRecordBuilder, type McapTypes } from '@mcap/core';
 import { DataError } from '../../errors.js';
+import {
+  FileWindow,
+  FRAME_BYTES,
+  limits,
+  MAGIC,
+  newReader,
+  opcode,
+  parsedOpcodes,
+  readExactly,
+  recordsOf,
+} from './mcapRecords.js';
 import { decompressMessage, isZstd } from './zstd.js';
-
-export const limits = {
-  /** Largest record, compressed chunk or message; rosbag2 writes chunks of 0.75 to 4 MiB. */
-  recordBytes: 1 << 27,
-  /** Largest chunk or message after decompression. */
-  chunkBytes: 1 << 27,
-  messagesPerSpan: 500_000,
-  spans: 1_000_000,
-  topics: 4096,
-  /** Loose messages are grouped into spans of about this size. */
-  looseBytes: 1 << 20,
-} as const;
 
 export interface Topic {
   readonly topic: string;
@@ -50,28 +48,6 @@ export interface Span {
   readonly endNs: bigint;
   readonly topics: ReadonlySet<string>;
 }
-
-const MAGIC = [0x89, 0x4d, 0x43, 0x41, 0x50, 0x30, 0x0d, 0x0a];
-/** Opcode and 64-bit length. */
-const FRAME_BYTES = 9;
-const opcode = {
-  header: 1,
-  footer: 2,
-  schema: 3,
-  channel: 4,
-  message: 5,
-  chunk: 6,
-  statistics: 11,
-  dataEnd: 15,
-} as const;
-const parsedOpcodes: ReadonlySet<number> = new Set([
-  opcode.header,
-  opcode.schema,
-  opcode.channel,
-  opcode.message,
-  opcode.chunk,
-  opcode.statistics,
-]);
 
 interface Frame {
   readonly opcode: number;
@@ -112,10 +88,10 @@ export class McapFile {
     }
   }
 
-  /** The messages of one span on the wanted topics, in file order. */
+  /** The messages of one span on the wanted topics, in file order. Any number of loads may run at once. */
   async load(span: Span, wanted: ReadonlySet<string>): Promise<BagMessage[]> {
     const where = `${this.path} at byte ${span.offset}`;
-    const bytes = await readExactly(this.handle, span.offset, span.length, where);
+    const bytes = await readExactly(this.handle, this.path, span.offset, span.length);
     const messages: BagMessage[] = [];
     const reader = await newReader();
     const prelude = new McapRecordBuilder();
@@ -147,6 +123,7 @@ class Scan {
   private readonly schemas = new Map<number, McapTypes.TypedMcapRecords['Schema']>();
   private readonly path: string;
   private readonly handle: FileHandle;
+  private readonly file: FileWindow;
   private messages = 0;
   private declared: bigint | null = null;
   /** Loose messages that are being gathered into one span. */
@@ -155,6 +132,7 @@ class Scan {
   constructor(path: string, handle: FileHandle) {
     this.path = path;
     this.handle = handle;
+    this.file = new FileWindow(handle, path);
   }
 
   async run(): Promise<void> {
@@ -170,7 +148,7 @@ class Scan {
       closed = frame.opcode === opcode.footer;
       if (!parsedOpcodes.has(frame.opcode)) continue;
       const where = `${this.path} at byte ${frame.offset}`;
-      const bytes = await readExactly(this.handle, frame.offset, frame.length, where);
+      const bytes = await this.file.read(frame.offset, frame.length);
       this.take(frame, recordsOf(reader, [bytes], where), where);
     }
     this.endLoose();
@@ -184,7 +162,7 @@ class Scan {
   private async frameAt(at: number, size: number): Promise<Frame | null> {
     if (at + FRAME_BYTES > size) return null;
     const where = `${this.path} at byte ${at}`;
-    const head = await readExactly(this.handle, at, FRAME_BYTES, where);
+    const head = await this.file.read(at, FRAME_BYTES);
     const code = head[0]!;
     const length = new DataView(head.buffer, head.byteOffset).getBigUint64(1, true);
     if (code === 0) throw new DataError(where, 'record type 0', 'an MCAP record');
@@ -298,7 +276,7 @@ class Scan {
 
   private async checkMagic(size: number): Promise<void> {
     const count = Math.min(size, MAGIC.length);
-    const magic = await readExactly(this.handle, 0, count, this.path);
+    const magic = await this.file.read(0, count);
     if (count < MAGIC.length || MAGIC.some((byte, i) => magic[i] !== byte))
       throw new DataError(
         this.path,
@@ -309,7 +287,7 @@ class Scan {
 
   private async endsWithMagic(at: number, size: number): Promise<boolean> {
     if (size - at !== MAGIC.length) return false;
-    const magic = await readExactly(this.handle, at, MAGIC.length, this.path);
+    const magic = await this.file.read(at, MAGIC.length);
     return MAGIC.every((byte, i) => magic[i] === byte);
   }
 
@@ -321,66 +299,3 @@ class Scan {
 }
 
 const empty = new Uint8Array(0);
-
-/** Feeds bytes and yields the records in them; every failure of the parser is a DataError at that place. */
-function* recordsOf(
-  reader: McapStreamReader,
-  pieces: readonly Uint8Array[],
-  where: string,
-): Generator<McapTypes.TypedMcapRecord> {
-  for (const piece of pieces) {
-    if (piece.byteLength === 0) continue;
-    let record: McapTypes.TypedMcapRecord | undefined;
-    try {
-      reader.append(piece);
-      record = reader.nextRecord();
-    } catch (error) {
-      throw broken(error, where);
-    }
-    while (record) {
-      yield record;
-      try {
-        record = reader.nextRecord();
-      } catch (error) {
-        throw broken(error, where);
-      }
-    }
-  }
-}
-
-function broken(error: unknown, where: string): DataError {
-  return error instanceof DataError
-    ? error
-    : new DataError(where, (error as Error).message, 'a whole MCAP record');
-}
-
-async function newReader(): Promise<McapStreamReader> {
-  const handlers = await loadDecompressHandlers();
-  const decompressHandlers: McapTypes.DecompressHandlers = {};
-  for (const [name, decompress] of Object.entries(handlers))
-    decompressHandlers[name] = (compressed, size) => {
-      if (size > BigInt(limits.chunkBytes))
-        throw new Error(`a chunk of ${size} bytes, at most ${limits.chunkBytes} are read`);
-      const content = decompress(compressed, size);
-      if (BigInt(content.byteLength) !== size)
-        throw new Error(`a chunk of ${content.byteLength} bytes that declares ${size}`);
-      return content;
-    };
-  return new McapStreamReader({ noMagicPrefix: true, validateCrcs: true, decompressHandlers });
-}
-
-async function readExactly(
-  handle: FileHandle,
-  offset: number,
-  length: number,
-  where: string,
-): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
-  let filled = 0;
-  while (filled < length) {
-    const { bytesRead } = await handle.read(bytes, filled, length - filled, offset + filled);
-    if (bytesRead === 0) throw new DataError(where, `${filled} bytes`, `${length} bytes`);
-    filled += bytesRead;
-  }
-  return bytes;
-}

@@ -193,7 +193,9 @@ function definitionsOf(type: TypeName): readonly Definition[] {
   if (type === 'foxglove_msgs/ImageAnnotations') return parse(imageAnnotations, { ros2: true });
   if (!type.startsWith('magma_vla/')) return withDependencies(library[type]!);
   const path = new URL(`../../../msg/${type.slice('magma_vla/'.length)}.msg`, import.meta.url);
-  const root = parse(readFileSync(path, 'utf8'), { ros2: true })[0] as Definition;
+  // The parser wants every type that is used beside the one that uses it; of others, ours use only the header.
+  const header = `\n===\nMSG: std_msgs/Header\n${sectionText(library['std_msgs/Header']!, 0)}`;
+  const root: Definition = parse(readFileSync(path, 'utf8') + header, { ros2: true })[0]!;
   return withDependencies(root);
 }
 
