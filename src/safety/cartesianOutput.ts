@@ -50,7 +50,7 @@ export class CartesianOutput implements Output {
   private readonly marginsStop = new Float64Array(FACES);
   private commanded: Pose = poses.identity;
   private measured: Pose = poses.identity;
-  private lastTarget: Pose | null = null;
+  private lastTarget: Pose = poses.identity;
   private restingFor = 0;
 
   /** `arm` is null for a robot whose joints are not reported. */
@@ -201,7 +201,7 @@ export class CartesianOutput implements Output {
   }
 
   private restartTarget(nowNs: bigint): void {
-    this.lastTarget = null;
+    this.lastTarget = this.commanded;
     this.window.restart(this.commanded, nowNs);
   }
 
@@ -243,7 +243,7 @@ export class CartesianOutput implements Output {
 
   /** Linear and angular velocity of the target since the last tick; 0 where that was a jump. */
   private velocitiesOf(wanted: Pose, dt: number): readonly [Vec3, Vec3] {
-    const from = this.lastTarget ?? wanted;
+    const from = this.lastTarget;
     this.lastTarget = wanted;
     const [linear, angular] = difference(from, wanted).map((v) => vec3.scale(v, 1 / dt)) as [
       Vec3,
@@ -259,13 +259,22 @@ export class CartesianOutput implements Output {
   private keepInBox(wanted: Vec3, dt: number, reasons: GuardReason[]): Vec3 {
     const blocked = this.blockedFace(wanted, dt);
     if (blocked < 0) return wanted;
-    reasons.push(
-      reason('workspace', `The tool must brake before the workspace's ${faceName(blocked)} face.`),
-    );
+    if (!explains(reasons))
+      reasons.push(
+        reason(
+          'workspace',
+          `The tool must brake before the workspace's ${faceName(blocked)} face.`,
+        ),
+      );
     const brake = this.linear.braking(dt);
+    const speed = vec3.norm(this.linear.velocity);
+    // What is jerked to stop at one face may not gain speed along another.
+    const isAllowed = (velocity: Vec3): boolean =>
+      this.blockedFace(velocity, dt) < 0 &&
+      (vec3.norm(velocity) <= speed || !this.linear.exceedsJerk(velocity, dt));
     let clear = 0;
     for (let half = 0.5, i = 0; i < HALVINGS; i++, half /= 2)
-      if (this.blockedFace(vec3.lerp(brake, wanted, clear + half), dt) < 0) clear += half;
+      if (isAllowed(vec3.lerp(brake, wanted, clear + half))) clear += half;
     return vec3.lerp(brake, wanted, clear);
   }
 

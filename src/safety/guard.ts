@@ -29,6 +29,8 @@ export interface GuardInput extends Measurement {
 }
 
 const NS_PER_S = 1e9;
+/** s */
+const SHORTEST_TICK = 1e-6;
 
 /** Every command that was made here, and nothing else. */
 const made = new WeakSet<object>();
@@ -50,6 +52,7 @@ export class Guard {
   private scale = 1;
   private rampFromNs = 0n;
   private lastNowNs: bigint | null = null;
+  private lastMotionNs = 0n;
   private lastStampNs: bigint | null = null;
   private lastMeasured: Measurement | null = null;
 
@@ -193,10 +196,13 @@ export class Guard {
     return found;
   }
 
-  /** @returns the real time since the last tick, 0 … watchdog, s. */
+  /** @returns the real time to move by since the last motion, 0 … watchdog, s. */
   private advance(nowNs: bigint): number {
-    const elapsed = this.lastNowNs === null ? 0 : Number(nowNs - this.lastNowNs) / NS_PER_S;
     this.lastNowNs = nowNs;
+    const elapsed = Number(nowNs - this.lastMotionNs) / NS_PER_S;
+    // Too short to divide by: it is left for the next tick.
+    if (elapsed >= 0 && elapsed < SHORTEST_TICK) return 0;
+    this.lastMotionNs = nowNs;
     return Math.min(Math.max(elapsed, 0), this.config.guard.watchdog);
   }
 
@@ -258,6 +264,7 @@ export class Guard {
   private startRamp(nowNs: bigint): void {
     this.rampFromNs = nowNs;
     this.lastNowNs = nowNs;
+    this.lastMotionNs = nowNs;
   }
 
   private limitGripper(opening: number | null, reasons: GuardReason[]): number | null {

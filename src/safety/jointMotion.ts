@@ -28,6 +28,11 @@ const SAME_MOTION = 0.1;
 const MATTERS = 0.02;
 /** rad or m: steps below this have no direction worth keeping. */
 const NEGLIGIBLE = 1e-7;
+/**
+ * rad or m added to the room before a limit, so that the rounding of positions does not ask for sudden stops in short
+ * ticks. No position leaves its limits by it: `moved` pins them.
+ */
+const POSITION_ROUNDING = 1e-13;
 /** Relative slack for rounding where jerk is compared. */
 const ROUNDING = 1e-9;
 
@@ -153,7 +158,8 @@ export class JointMotion {
     let exceeded = -1;
     for (let i = 0; i < this.bounds.length; i++) {
       const { jerk, acceleration: limit } = this.bounds[i]!;
-      const next = velocity[i]!;
+      // No −0: it prints like a motion.
+      const next = velocity[i]! + 0;
       const acceleration = (next - this.velocity[i]!) / dt;
       const change = Math.abs(acceleration - this.acceleration[i]!);
       const exceeds = change > jerk * dt * (1 + ROUNDING) + limit * ROUNDING;
@@ -228,8 +234,8 @@ export class JointMotion {
   private clampToPosition(i: number, velocity: number, dt: number): number {
     const { lower, upper, acceleration } = this.bounds[i]!;
     const p = this.position[i]!;
-    const up = largestStoppable(upper - p, acceleration, dt);
-    const down = largestStoppable(p - lower, acceleration, dt);
+    const up = p > upper ? 0 : largestStoppable(upper - p + POSITION_ROUNDING, acceleration, dt);
+    const down = p < lower ? 0 : largestStoppable(p - lower + POSITION_ROUNDING, acceleration, dt);
     return clamp(velocity, -down, up);
   }
 }

@@ -31,8 +31,8 @@ export class JointOutput implements Output {
   private readonly path: JointPath;
   private readonly capsules: ArmCapsules | null;
   private readonly window: StepWindow<readonly number[]>;
-  /** The last target, for its velocity; null where the arm was not following one. */
-  private lastTarget: readonly number[] | null = null;
+  /** For the target's velocity; where the arm was commanded to be while it followed none. */
+  private lastTarget: readonly number[] = [];
   private readonly targetVelocity: Float64Array;
   private readonly step: Float64Array;
 
@@ -179,8 +179,8 @@ export class JointOutput implements Output {
 
   /** Motion begins anew where the arm is commanded to be: targets are measured from here. */
   private restartTarget(nowNs: bigint): void {
-    this.lastTarget = null;
-    this.window.restart([...this.state.position], nowNs);
+    this.lastTarget = [...this.state.position];
+    this.window.restart(this.lastTarget, nowNs);
   }
 
   private clampToLimits(raw: readonly number[], reasons: GuardReason[]): readonly number[] {
@@ -224,7 +224,7 @@ export class JointOutput implements Output {
 
   private setTargetVelocity(wanted: readonly number[], dt: number): void {
     for (const [i, { velocity }] of this.bounds.entries()) {
-      const speed = this.lastTarget === null ? 0 : (wanted[i]! - this.lastTarget[i]!) / dt;
+      const speed = (wanted[i]! - this.lastTarget[i]!) / dt;
       // Faster than the joint can be is a jump, not a motion.
       this.targetVelocity[i] = Math.abs(speed) <= velocity ? speed : 0;
     }

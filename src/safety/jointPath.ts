@@ -12,7 +12,7 @@ import { MARGINS, Surroundings } from './surroundings.js';
 
 /** rad or m: the braking path is looked at in pieces no longer than this in any joint. */
 const PIECE = 0.06;
-const MAX_PIECES = 8;
+const MAX_PIECES = 40;
 /** m kept beyond every margin along the braking path, for what lies between two looks at it. */
 const BETWEEN_PIECES = 1e-3;
 /** Halvings between the braking step and the wanted one. */
@@ -32,6 +32,7 @@ export class JointPath {
   private readonly sample: Float64Array;
   private readonly marginsNow = new Float64Array(MARGINS);
   private readonly marginsNext = new Float64Array(MARGINS);
+  private readonly floor = new Float64Array(MARGINS);
   private readonly marginsSample = new Float64Array(MARGINS);
   private blockedBy = -1;
   private blockedValue = 0;
@@ -175,7 +176,7 @@ export class JointPath {
     }
     this.blendTo(clear, velocity);
     velocity.set(this.blend);
-    reasons.push(reason(code, message));
+    if (reasons.every((given) => given.code !== code)) reasons.push(reason(code, message));
   }
 
   private blendTo(share: number, velocity: Float64Array): void {
@@ -185,21 +186,25 @@ export class JointPath {
 
   /** Whether nothing is in the way of this step and of braking after it. Both lie on one line in joint space. */
   private isClear(velocity: Float64Array, dt: number): boolean {
-    const { motion, sample, marginsNow, marginsSample } = this;
+    const { motion, sample, marginsSample, floor } = this;
     const time = dt + motion.stopTime(velocity) / 2;
     let longest = 0;
     for (const v of velocity) longest = Math.max(longest, Math.abs(v) * time);
     if (longest === 0) return true;
+    // A margin that is already too small may not shrink again on the way.
+    for (let k = 0; k < MARGINS; k++) floor[k] = Math.min(BETWEEN_PIECES, this.marginsNow[k]!);
     const rest = Math.min(MAX_PIECES, Math.ceil(longest / PIECE));
     for (let piece = 0; piece <= rest; piece++) {
       const until = dt + ((time - dt) * piece) / rest;
       for (let i = 0; i < sample.length; i++) sample[i] = motion.moved(i, velocity[i]! * until);
       this.surroundings.margins(sample, marginsSample);
       for (let k = 0; k < MARGINS; k++) {
-        if (marginsSample[k]! >= Math.min(BETWEEN_PIECES, marginsNow[k]!)) continue;
-        this.blockedBy = k;
-        this.blockedValue = marginsSample[k]!;
-        return false;
+        if (!(marginsSample[k]! >= floor[k]!)) {
+          this.blockedBy = k;
+          this.blockedValue = marginsSample[k]!;
+          return false;
+        }
+        floor[k] = Math.min(BETWEEN_PIECES, marginsSample[k]!);
       }
     }
     return true;

@@ -123,7 +123,7 @@ export function poseProblem(
   expectedFrameId: string,
 ): string | null {
   if (frameId !== expectedFrameId) return `is in frame "${frameId}", expected "${expectedFrameId}"`;
-  if (translation.length !== 3 || (rotation.length as number) !== 4)
+  if ((translation.length as number) !== 3 || (rotation.length as number) !== 4)
     return `has ${translation.length as number} + ${rotation.length as number} numbers, expected 3 + 4`;
   if (!pose.isFinite({ translation, rotation }))
     return `is not finite: [${translation.join(', ')}], [${rotation.join(', ')}]`;

@@ -94,13 +94,20 @@ export class VectorMotion {
     return left > 0 ? vec3.scale(this.velocity, left / speed) : vec3.zero;
   }
 
-  /** Makes a step the last one. @returns whether it exceeds the jerk limit. */
-  apply(velocity: Vec3, dt: number): boolean {
+  /** Whether a step to `velocity` exceeds the jerk limit. */
+  exceedsJerk(velocity: Vec3, dt: number): boolean {
     const { jerk, acceleration: limit } = this.limits;
     const acceleration = vec3.scale(vec3.sub(velocity, this.velocity), 1 / dt);
     const change = vec3.distance(acceleration, this.acceleration);
-    const exceeds = change > jerk * dt * (1 + ROUNDING) + limit * ROUNDING;
-    this.isHard = exceeds || (this.isHard && vec3.norm(acceleration) > jerk * dt);
+    return change > jerk * dt * (1 + ROUNDING) + limit * ROUNDING;
+  }
+
+  /** Makes a step the last one. @returns whether it exceeds the jerk limit. */
+  apply(velocity: Vec3, dt: number): boolean {
+    const acceleration = vec3.scale(vec3.sub(velocity, this.velocity), 1 / dt);
+    const exceeds = this.exceedsJerk(velocity, dt);
+    const isStillHard = this.isHard && vec3.norm(acceleration) > this.limits.jerk * dt;
+    this.isHard = exceeds || isStillHard;
     this.velocity = velocity;
     this.acceleration = acceleration;
     return exceeds;
