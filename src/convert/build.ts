@@ -65,7 +65,6 @@ export function buildGraphs(
   );
   const folder = join(cache, sha256);
   if (isComplete(folder)) return { folder, origin: 'cache' };
-  rmSync(folder, { recursive: true, force: true });
   mkdirSync(cache, { recursive: true });
   const temporary = mkdtempSync(join(cache, `.${sha256.slice(0, 12)}-`));
   try {
@@ -218,8 +217,10 @@ function isComplete(folder: string): boolean {
   }
 }
 
-/** Where another process was faster, its folder is kept: it holds the same bytes. */
+/** A folder cannot be renamed onto one with files in it: one that another process finished is kept as it is. */
 function moveIntoPlace(from: string, to: string): void {
+  if (isComplete(to)) return;
+  rmSync(to, { recursive: true, force: true });
   try {
     renameSync(from, to);
   } catch (error) {

@@ -1,5 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { appendFileSync, copyFileSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  copyFileSync,
+  readFileSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { buildGraphs, type BuildProgress } from '../../src/convert/build.js';
 import { parseCheckpointConfig } from '../../src/convert/checkpointConfig.js';
@@ -103,6 +110,19 @@ describe('a build', () => {
     expect(readFileSync(weights).equals(original)).toBe(true);
     writeFileSync(join(folder, graphFiles.manifest), '{');
     expect(buildGraphs(model.path, magmaLayout, cache.path, quiet).origin).toBe('built');
+  });
+
+  it('keeps the folder of another process that was faster', () => {
+    const written: number[] = [];
+    const manifestTime = (folder: string) => statSync(join(folder, graphFiles.manifest)).mtimeMs;
+    const built = buildGraphs(model.path, magmaLayout, cache.path, ({ stage }) => {
+      if (stage !== 'vision') return;
+      const faster = buildGraphs(model.path, magmaLayout, cache.path, quiet);
+      expect(faster.origin).toBe('built');
+      written.push(manifestTime(faster.folder));
+    });
+    expect(written).toEqual([manifestTime(built.folder)]);
+    expect(readdirSync(cache.path)).toHaveLength(1);
   });
 
   it('leaves nothing behind when it fails', () => {
