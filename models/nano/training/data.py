@@ -81,9 +81,13 @@ class Frames:
         self.texts = list(instructions)
         self.text_ids = np.zeros((len(self.texts), MAX_BRANCH_TEXT), np.int64)
         self.text_length = np.zeros(len(self.texts), np.int64)
+        # What an instruction speaks of, as indices into NAMES; the block twice where there is no pad.
+        self.text_things = np.zeros((len(self.texts), 2), np.int64)
         for i, text in enumerate(self.texts):
             ids = codec.ids(f" {text}?")
             self.text_ids[i, : len(ids)], self.text_length[i] = ids, len(ids)
+            things = [NAMES.index(word) for word in text.split() if word in NAMES]
+            self.text_things[i] = things[0], things[-1]
 
     def __len__(self):
         return len(self.state)

@@ -176,14 +176,19 @@ class Magma(nn.Module):
     def embed(self, ids):
         return self.language_model.model.embed_tokens(ids)
 
-    def hidden(self, x, positions, mask):
-        """Embeddings [B, T, d] -> normalised hidden states; positions [T], additive mask [T, T]."""
+    def hidden(self, x, positions, mask, tap=None):
+        """Embeddings [B, T, d] -> normalised hidden states; positions [T], additive mask [T, T].
+
+        With `tap`: also the residual stream after that many layers (training losses look at it)."""
         hd, theta = self.language_model.model.layers[0].self_attn.hd, self.config["text_config"]["rope_theta"]
         angle = positions.float()[:, None] * theta ** (-torch.arange(0, hd, 2).float() / hd)
         cos, sin = angle.cos(), angle.sin()
-        for layer in self.language_model.model.layers:
+        tapped = None
+        for i, layer in enumerate(self.language_model.model.layers):
             x = layer(x, cos, sin, mask)
-        return self.language_model.model.norm(x)
+            tapped = x if i + 1 == tap else tapped
+        x = self.language_model.model.norm(x)
+        return x if tap is None else (x, tapped)
 
     def logits(self, hidden):
         return self.language_model.lm_head(hidden).float()

@@ -50,11 +50,19 @@ def parse():
 
 
 class Where(nn.Module):
-    """Training only, never exported: every visual token says its own cell, and each object's cell and offset."""
+    """Training only, never exported: visual tokens say their own cell and every object's place in the picture."""
 
     def __init__(self, d, names):
         super().__init__()
         self.own, self.find = nn.Linear(d, 2), nn.Linear(d, 5 * names)
+        self.spoken = nn.Linear(d, 4)
+
+    def spoken_of(self, hidden, points):
+        """Half-way through the decoder the end of the question says where the named block and pad are: [..., d], [..., 2, 2]."""
+        seen = torch.isfinite(points).all(-1) & (points > 0).all(-1) & (points < 1).all(-1)
+        at = torch.where(seen[..., None], points, torch.full_like(points, 0.5)) * 4 - 2
+        error = (self.spoken(hidden.float()).view(at.shape) - at).abs().sum(-1) * seen
+        return error.sum() / seen.sum()
 
     def forward(self, features, points):
         b, g, _, d = features.shape
@@ -129,12 +137,21 @@ class ActionBatches:
             ids[place(j)] = c.bin_ids(state[:, None, j])
         for j in range(7):
             ids[place(5 + j)] = c.bin_ids(noisy[..., j])
-        at = self.prefix + np.arange(self.k)[None, :, None] * self.length + (length[..., None] + 4 + np.arange(8))
-        return torch.from_numpy(ids.reshape(b, -1)), torch.from_numpy(bins), torch.from_numpy(at.reshape(b, -1))
+        start = self.prefix + np.arange(self.k)[None, :, None] * self.length + length[..., None]
+        at = start + 4 + np.arange(8)
+        question = start - 1
+        things = f.points[rows[..., None], f.text_things[text]]
+        return (
+            torch.from_numpy(ids.reshape(b, -1)),
+            torch.from_numpy(bins),
+            torch.from_numpy(at.reshape(b, -1)),
+            torch.from_numpy(np.concatenate([question, at[..., :1]], 2).reshape(b, -1)),
+            torch.from_numpy(things),
+        )
 
     def loss(self, index, rng, where):
         f, c, m = self.frames, self.codec, self.model
-        ids, bins, at = self.draw(index, rng, True)
+        ids, bins, at, asked, things = self.draw(index, rng, True)
         pixels = to_input(f.pixels(index), True)
         b = len(index)
         with torch.autocast("cpu", torch.bfloat16):
@@ -142,16 +159,18 @@ class ActionBatches:
             x = torch.cat(
                 [m.embed(self.head).expand(b, -1, -1), m.visual_tokens(features), m.embed(self.tail).expand(b, -1, -1), m.embed(ids)], 1
             )
-            h = m.hidden(x, self.positions, self.mask)
+            h, half = m.hidden(x, self.positions, self.mask, tap=2)
             h = torch.gather(h, 1, at[..., None].expand(-1, -1, h.shape[-1]))
+            half = torch.gather(half, 1, asked[..., None].expand(-1, -1, h.shape[-1])).view(b, self.k, 2, -1)
             logits = m.logits(h).view(b, self.k, 8, -1)
         log = F.log_softmax(logits, -1)
         action = smoothed(log[..., :7, :], bins, c.v)
         end = -log[..., 7, c.eos]
         position, error = where(features, torch.from_numpy(f.points[index]))
+        spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
         weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 0.7, 1.5])
-        loss = (action * weight).mean() + 0.1 * end.mean() + 0.3 * position
-        return loss, {"action": action.mean((0, 1)).tolist(), "where_px": error.item()}
+        loss = (action * weight).mean() + 0.1 * end.mean() + 0.3 * position + 0.5 * spoken
+        return loss, {"action": action.mean((0, 1)).tolist(), "where_px": error.item(), "spoken_px": spoken.item() * 16}
 
 
 def smoothed(log, bins, v):
@@ -181,7 +200,7 @@ def validate(model, codec, frames, index):
     for chunk in np.array_split(index, max(1, len(index) // 50)):
         f = frames
         x = to_input(f.pixels(chunk), False)
-        ids, bins, _ = batches.draw(chunk, rng, False)
+        ids, bins, *_ = batches.draw(chunk, rng, False)
         bins = bins[:, 0].numpy()
         length = f.text_length[f.instruction[chunk, f.executed[chunk]]]
         visual = model.visual_tokens(model.features(x))
@@ -225,7 +244,7 @@ def main():
         if a.init.endswith(".pt"):
             state = torch.load(a.init)
             model.load_state_dict(state["model"])
-            where.load_state_dict(state["where"])
+            where.load_state_dict(state["where"], strict=False)
         else:
             model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
     mean = copy.deepcopy(model)

@@ -63,7 +63,7 @@ export class Physics {
   geoms(): Geoms {
     const m = this.#model as unknown as Record<string, ArrayLike<number>>;
     return {
-      count: this.#model.ngeom as number,
+      count: this.#model.ngeom,
       type: Int32Array.from(m.geom_type!),
       size: Float64Array.from(m.geom_size!),
       rgba: Float64Array.from(m.geom_rgba!),

@@ -89,9 +89,9 @@ export class RayCaster {
       const v = (j + 0.5 - camera.cy) / camera.fy;
       for (let i = 0; i < this.#width; i++, k += 3) {
         const u = (i + 0.5 - camera.cx) / camera.fx;
-        directions[k] = r[0]! * u + r[3]! * v + r[6]!;
-        directions[k + 1] = r[1]! * u + r[4]! * v + r[7]!;
-        directions[k + 2] = r[2]! * u + r[5]! * v + r[8]!;
+        directions[k] = r[0] * u + r[3] * v + r[6];
+        directions[k + 1] = r[1] * u + r[4] * v + r[7];
+        directions[k + 2] = r[2] * u + r[5] * v + r[8];
       }
     }
     return eye;
@@ -161,9 +161,9 @@ export class RayCaster {
       scene.position[3 * g + 1]!,
       scene.position[3 * g + 2]!,
     ];
-    const x = r[0]! * px + r[1]! * py + r[2]! * pz + t[0];
-    const y = r[3]! * px + r[4]! * py + r[5]! * pz + t[1];
-    const z = r[6]! * px + r[7]! * py + r[8]! * pz + t[2];
+    const x = r[0] * px + r[1] * py + r[2] * pz + t[0];
+    const y = r[3] * px + r[4] * py + r[5] * pz + t[1];
+    const z = r[6] * px + r[7] * py + r[8] * pz + t[2];
     if (z < -radius) return null;
     if (z <= radius * 1.05) return full;
     const q = radius / Math.sqrt(z * z - radius * radius);

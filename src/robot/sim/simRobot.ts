@@ -27,7 +27,8 @@ export class SimRobot implements LockstepRobot {
   #listener: RobotListener | null = null;
   #command: ServoCommand | null = null;
   #stampNs = 0n;
-  #waiting: { resolve: (reply: SimReply) => void; reject: (error: Error) => void } | null = null;
+  /** Requests under way: the worker answers in order. */
+  readonly #waiting: { resolve: (reply: SimReply) => void; reject: (error: Error) => void }[] = [];
   #task: Task | null = null;
   #outcome: Outcome = 'running';
   #frames: Frame[] = [];
@@ -113,7 +114,7 @@ export class SimRobot implements LockstepRobot {
     if (reply.image) listener?.onImage(this.#options.camera, reply.image);
   }
 
-  /** The scene as it is now, at any size: for people, not for the model. */
+  /** The scene as it is now, at any size: for people, not for the model. May be asked for while time advances. */
   async picture(height: number, width: number): Promise<RgbImage> {
     const reply = await this.#ask({ kind: 'picture', height, width });
     if (reply.kind !== 'picture') throw new Error(`picture: got ${reply.kind}`);
@@ -133,20 +134,18 @@ export class SimRobot implements LockstepRobot {
 
   #ask(request: SimRequest): Promise<SimReply> {
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
+      this.#waiting.push({ resolve, reject });
       this.#worker.postMessage(request);
     });
   }
 
   #settle(reply: SimReply): void {
-    const waiting = this.#waiting;
-    this.#waiting = null;
+    const waiting = this.#waiting.shift();
     if (reply.kind === 'failed') waiting?.reject(new Error(`simulation: ${reply.message}`));
     else waiting?.resolve(reply);
   }
 
   #fail(error: Error): void {
-    this.#waiting?.reject(error);
-    this.#waiting = null;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 }

@@ -199,7 +199,7 @@ export class World {
       tcpYaw: toRpy(tcp.rotation)[2],
       gripperWidth: this.gripperWidth(),
       blocks,
-      pads: pads as Record<PadColour, Vec3>,
+      pads: pads,
     };
   }
 

@@ -1,0 +1,28 @@
+/** What control and guard need of a robot.yaml: kinematics and clearance, from its URDF. */
+import { readFileSync } from 'node:fs';
+import { capsulesFromUrdf, type ArmCapsules } from '../arm/clearance.js';
+import { armFromUrdf, type Arm } from '../arm/kinematics.js';
+import { parseUrdf } from '../arm/urdf.js';
+import type { Config } from '../config.js';
+import { ConfigError } from '../errors.js';
+
+export interface ArmDescription {
+  readonly urdf: string;
+  readonly arm: Arm;
+  readonly capsules: ArmCapsules;
+}
+
+/** Null for a robot without a description: the Cartesian guard applies. @throws ConfigError */
+export function readArm(config: Config): ArmDescription | null {
+  if (!config.description) return null;
+  const { urdf: path, baseLink, tipLink } = config.description;
+  let text: string;
+  try {
+    text = readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new ConfigError('description.urdf', (error as Error).message, 'a readable URDF');
+  }
+  const urdf = parseUrdf(text, path);
+  const arm = armFromUrdf(urdf, { baseLink, tipLink });
+  return { urdf: text, arm, capsules: capsulesFromUrdf(urdf, arm) };
+}

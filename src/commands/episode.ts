@@ -1,0 +1,116 @@
+/** One simulated episode: scene and task from a seed, the policy through control and guard, judged by the scene. */
+import type { Aligner } from '../control/align.js';
+import { type Clock, nsFromSeconds } from '../control/clock.js';
+import type { DeskObserver, TraceSchedule } from '../control/desk.js';
+import { ControlLoop, type LoopObserver } from '../control/loop.js';
+import { runLockstep } from '../control/lockstep.js';
+import { runWall } from '../control/wall.js';
+import type { Policy } from '../control/policy.js';
+import type { Samples } from '../control/samples.js';
+import type { Config } from '../config.js';
+import { Guard } from '../safety/guard.js';
+import type { SimRobot } from '../robot/sim/simRobot.js';
+import type { Family, Outcome, Task } from '../robot/sim/tasks.js';
+import type { ArmDescription } from './arm.js';
+
+export interface EpisodeOptions {
+  readonly config: Config;
+  readonly description: ArmDescription;
+  readonly robot: SimRobot;
+  /** Lives through all episodes: episode numbers grow, so that late answers are known as such. */
+  readonly aligner: Aligner;
+  readonly policy: Policy;
+  readonly clock: Clock;
+  /** Lock-step: simulated time, fixed latency. Wall: real time and latency. */
+  readonly pace: 'lockstep' | 'wall';
+  readonly seed: number;
+  readonly family: Family;
+  /** s of simulated time. */
+  readonly longest: number;
+  readonly traces?: TraceSchedule | undefined;
+  readonly observer?: DeskObserver & LoopObserver;
+}
+
+export interface EpisodeResult {
+  readonly seed: number;
+  readonly task: Task;
+  readonly outcome: Outcome;
+  /** s of simulated time until the end. */
+  readonly duration: number;
+  /** Reason codes of guard and control, counted. */
+  readonly reasons: ReadonlyMap<string, number>;
+  readonly halts: readonly string[];
+  readonly actionLatencyMs: Samples;
+  readonly traceLatencyMs: Samples;
+}
+
+/** Lets the simulation's time pass with the real one while `run` lasts. */
+async function inRealTime<T>(
+  robot: SimRobot,
+  clock: Clock,
+  config: Config,
+  run: (simulated: Clock) => Promise<T>,
+): Promise<T> {
+  const periodNs = nsFromSeconds(1 / config.control.rateHz);
+  const ended = new AbortController();
+  const passing = (async () => {
+    let dueNs = clock.now().nowNs;
+    while (!ended.signal.aborted) {
+      dueNs += periodNs;
+      await clock.sleepUntil(dueNs);
+      await robot.advance(periodNs);
+    }
+  })();
+  const simulated: Clock = {
+    now: () => ({ nowNs: clock.now().nowNs, stampNs: robot.stampNs }),
+    sleepUntil: (nowNs, signal) => clock.sleepUntil(nowNs, signal),
+  };
+  try {
+    return await run(simulated);
+  } finally {
+    ended.abort();
+    await passing;
+  }
+}
+
+export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult> {
+  const { config, description, robot, aligner, policy, clock, pace, seed, family, longest } =
+    options;
+  const { arm, capsules } = description;
+  const task = await robot.reset(seed, { family });
+  const guard = new Guard(config, arm, capsules);
+  const halts: string[] = [];
+  const observer: DeskObserver & LoopObserver = {
+    ...options.observer,
+    onTick: (tick) => {
+      if (tick.verdict.outcome === 'halt' && guard.latched) halts.push(guard.latched.code);
+      options.observer?.onTick?.(tick);
+    },
+  };
+  const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer });
+  await robot.start(aligner);
+  const startNs = robot.stampNs;
+  const until = (): string | null => {
+    if (robot.outcome !== 'running') return robot.outcome;
+    return guard.latched ? `stopped: ${guard.latched.message}` : null;
+  };
+  const maxTicks = Math.ceil(longest * config.control.rateHz);
+  const traces = options.traces ? { traces: options.traces } : {};
+  const session = { loop, policy, config, until, maxTicks, observer, ...traces };
+  const run =
+    pace === 'lockstep'
+      ? await runLockstep({ ...session, robot, clock })
+      : await inRealTime(robot, clock, config, (simulated) =>
+          runWall({ ...session, clock: simulated }),
+        );
+  return {
+    seed,
+    task,
+    outcome: robot.outcome,
+    duration: Number(robot.stampNs - startNs) / 1e9,
+    reasons: new Map([...guard.counts, ...loop.counts]),
+    halts: [...new Set(halts)],
+    actionLatencyMs: run.actionLatencyMs,
+    traceLatencyMs: run.traceLatencyMs,
+  };
+}

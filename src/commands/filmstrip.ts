@@ -1,0 +1,88 @@
+/**
+ * What a person sees of one simulated episode: the scene rendered large, the marks the model was asked about, the traces
+ * it predicted, and the path the gripper took. None of these pixels reaches a model.
+ */
+import { encodeAnimatedWebp, encodeJpeg } from '../image/codec.js';
+import {
+  copyImage,
+  drawDisc,
+  drawOutlinedLine,
+  drawText,
+  drawTrace,
+  fillBox,
+  markColour,
+} from '../image/draw.js';
+import type { Pixel, RgbImage, TracePrediction } from '../types.js';
+
+export interface Shot {
+  readonly picture: RgbImage;
+  /** Source-image pixels of the camera (width `cameraWidth`): where the gripper has been so far, this instant last. */
+  readonly path: readonly Pixel[];
+  readonly prediction: TracePrediction | null;
+}
+
+export interface Film {
+  readonly shots: readonly Shot[];
+  readonly cameraWidth: number;
+  readonly caption: string;
+}
+
+const pathColour = [255, 255, 255] as const;
+
+/** One annotated picture: traces first, then the path, then the numbered marks on top. */
+export function annotate(shot: Shot, { cameraWidth, caption }: Omit<Film, 'shots'>): RgbImage {
+  const image = copyImage(shot.picture);
+  const zoom = image.width / cameraWidth;
+  const large = ({ x, y }: Pixel): Pixel => ({ x: x * zoom, y: y * zoom });
+  const width = Math.max(2, image.width / 150);
+  for (const { id, start, future } of shot.prediction?.traces ?? []) {
+    drawTrace(image, { start: large(start), future: future.map(large) }, markColour(id), width);
+  }
+  if (shot.path.length > 1) {
+    drawOutlinedLine(image, shot.path.map(large), {
+      colour: pathColour,
+      width: width * 0.8,
+      opacity: 0.9,
+    });
+  }
+  for (const { id, at } of shot.prediction?.marks ?? []) drawNumber(image, id, large(at), width);
+  drawCaption(image, caption);
+  return image;
+}
+
+/** The numbered mark: a disc in its colour, dark digit. */
+function drawNumber(image: RgbImage, id: number, at: Pixel, width: number): void {
+  const radius = width * 2.6;
+  drawDisc(image, at, { colour: markColour(id), width: 2 * radius, opacity: 1 });
+  const height = radius * 1.1;
+  drawText(
+    image,
+    String(id),
+    { x: at.x - height * 0.36, y: at.y - height / 2 },
+    height,
+    [10, 10, 20],
+  );
+}
+
+function drawCaption(image: RgbImage, caption: string): void {
+  const height = Math.max(9, image.height / 36);
+  const top = Math.floor(image.height - 2.2 * height);
+  fillBox(
+    image,
+    { x: 0, y: top, width: image.width, height: image.height - top },
+    [12, 14, 20],
+    0.72,
+  );
+  drawText(image, caption, { x: height, y: image.height - 1.6 * height }, height, [240, 242, 248]);
+}
+
+/** The episode as a moving picture, 5 frames per second; the last one stays. */
+export async function encodeFilm(film: Film): Promise<Uint8Array> {
+  const frames = film.shots.map((shot) => annotate(shot, film));
+  const last = frames.at(-1)!;
+  return encodeAnimatedWebp([...frames, last, last, last, last], 200);
+}
+
+export async function encodeStill(film: Film, index: number): Promise<Uint8Array> {
+  return encodeJpeg(annotate(film.shots[index]!, film), 88);
+}

@@ -1,0 +1,209 @@
+/** `simulate`: seeded episodes through policy, control and guard; how often the task was done, and what went wrong. */
+import { createHash } from 'node:crypto';
+import { Aligner } from '../control/align.js';
+import type { Clock } from '../control/clock.js';
+import type { TraceSchedule } from '../control/desk.js';
+import type { Policy } from '../control/policy.js';
+import type { Config } from '../config.js';
+import { wilsonInterval } from '../math/statistics.js';
+import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
+import { families, type Family } from '../robot/sim/tasks.js';
+import { SimRobot } from '../robot/sim/simRobot.js';
+import type { Mark, Observation, TracePrediction } from '../types.js';
+import type { ArmDescription } from './arm.js';
+import { runEpisode, type EpisodeOptions, type EpisodeResult } from './episode.js';
+import { TraceScore, type TraceError } from './traceScore.js';
+
+export interface SimulateOptions {
+  readonly config: Config;
+  readonly description: ArmDescription;
+  /** 'expert', or what opens a model's client. */
+  readonly policy: 'expert' | Policy;
+  readonly clock: Clock;
+  readonly pace: EpisodeOptions['pace'];
+  readonly episodes: number;
+  readonly seed: number;
+  readonly families: readonly Family[];
+  /** s of simulated time per episode. */
+  readonly longest: number;
+  /** s between trace requests; 0: none. */
+  readonly tracePeriod: number;
+  readonly onEpisode?: (result: EpisodeResult, index: number) => void | Promise<void>;
+  /** Called with the robot before an episode; what it returns watches that episode. */
+  readonly watch?: (robot: SimRobot, index: number) => EpisodeOptions['observer'];
+}
+
+export interface Rate {
+  readonly episodes: number;
+  readonly successes: number;
+  readonly rate: number;
+  /** 95 % Wilson interval. */
+  readonly low: number;
+  readonly high: number;
+}
+
+export interface SimulateResult {
+  readonly policy: string;
+  readonly clock: 'lockstep' | 'wall';
+  readonly episodes: number;
+  readonly seed: number;
+  readonly success: Rate & { readonly byFamily: Readonly<Record<string, Rate>> };
+  readonly wrongObject: number;
+  readonly timeouts: number;
+  readonly stopped: number;
+  /** Predicted against true motion on the 256 grid; null without traces. */
+  readonly traceError: TraceError | null;
+  /** From observation to played answer. In lock-step it is the stated one. */
+  readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  readonly meanDuration: number;
+  readonly halts: Readonly<Record<string, number>>;
+  readonly reasons: Readonly<Record<string, number>>;
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Over every action and trace in order: equal hashes are equal runs. */
+  readonly predictionsSha256: string;
+}
+
+export const cameraSize = { height: 128, width: 128 } as const;
+
+export function openSimulation(config: Config, description: ArmDescription): SimRobot {
+  const camera = Object.keys(config.cameras)[0]!;
+  return new SimRobot({
+    urdf: description.urdf,
+    jointNames: description.arm.jointNames,
+    camera,
+    cameraSize,
+    cameraPeriodNs: BigInt(Math.round(config.control.policyPeriod * 1e9)),
+  });
+}
+
+export async function simulate(options: SimulateOptions): Promise<SimulateResult> {
+  const { config, description, episodes, seed } = options;
+  const robot = openSimulation(config, description);
+  const policy: Policy = options.policy === 'expert' ? new ExpertPolicy(robot) : options.policy;
+  const camera = Object.keys(config.cameras)[0]!;
+  const aligner = new Aligner({
+    config,
+    arm: description.arm,
+    nowNs: options.pace === 'lockstep' ? () => robot.stampNs : () => options.clock.now().nowNs,
+  });
+  const hash = createHash('sha256');
+  const score = new TraceScore();
+  const refusals: Record<string, number> = {};
+  const results: EpisodeResult[] = [];
+  const traces: TraceSchedule | undefined =
+    options.tracePeriod > 0 && policy.requestTrace
+      ? {
+          period: options.tracePeriod,
+          lockstepLatency: 2 * config.control.lockstepLatency,
+          what: (observation) => ({ camera, marks: marksAt(robot, observation) }),
+        }
+      : undefined;
+  try {
+    for (let i = 0; i < episodes; i++) {
+      const family = options.families[i % options.families.length]!;
+      const predicted: TracePrediction[] = [];
+      const watching = options.watch?.(robot, i);
+      const observer: EpisodeOptions['observer'] = {
+        ...watching,
+        onAction: (answer, request, notPlayed, at) => {
+          if (answer.ok) hash.update(JSON.stringify(answer.value.chunk, stringified));
+          else refusals[answer.refusal.kind] = (refusals[answer.refusal.kind] ?? 0) + 1;
+          watching?.onAction?.(answer, request, notPlayed, at);
+        },
+        onTrace: (answer, observation, at) => {
+          if (answer.ok) {
+            hash.update(JSON.stringify(answer.value.traces));
+            predicted.push(answer.value);
+          } else
+            refusals[`trace ${answer.refusal.kind}`] =
+              (refusals[`trace ${answer.refusal.kind}`] ?? 0) + 1;
+          watching?.onTrace?.(answer, observation, at);
+        },
+      };
+      const result = await runEpisode({
+        ...{ config, description, robot, aligner, policy, family, traces, observer },
+        clock: options.clock,
+        pace: options.pace,
+        longest: options.longest,
+        seed: seed * 100_000 + i,
+      });
+      for (const prediction of predicted) score.add(prediction, robot.frames, cameraSize);
+      results.push(result);
+      await options.onEpisode?.(result, i);
+    }
+  } finally {
+    await robot.stop();
+  }
+  return summary(options, policy.name, results, {
+    refusals,
+    traceError: score.error(),
+    predictionsSha256: hash.digest('hex'),
+  });
+}
+
+/** Marks given by the caller: the gripper and every block inside the picture, numbered in that order. */
+export function marksAt(robot: SimRobot, observation: Observation): Mark[] {
+  const frame = robot.frames.findLast(({ stampNs }) => stampNs === observation.stampNs);
+  return (frame?.points ?? [])
+    .map(({ at }, i): Mark => ({ id: i + 1, at }))
+    .filter(
+      ({ at }) => at.x >= 0 && at.y >= 0 && at.x < cameraSize.width && at.y < cameraSize.height,
+    );
+}
+
+function stringified(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
+
+export function rateOf(results: readonly EpisodeResult[]): Rate {
+  const successes = results.filter(({ outcome }) => outcome === 'success').length;
+  const { low, high } = wilsonInterval(successes, results.length);
+  return { episodes: results.length, successes, rate: successes / results.length, low, high };
+}
+
+function summary(
+  { config, episodes, seed, pace }: SimulateOptions,
+  policy: string,
+  results: readonly EpisodeResult[],
+  rest: Pick<SimulateResult, 'refusals' | 'traceError' | 'predictionsSha256'>,
+): SimulateResult {
+  const byFamily: Record<string, Rate> = {};
+  for (const family of families) {
+    const of = results.filter(({ task }) => task.family === family);
+    if (of.length > 0) byFamily[family] = rateOf(of);
+  }
+  const reasons: Record<string, number> = {};
+  const halts: Record<string, number> = {};
+  for (const result of results) {
+    for (const [code, count] of result.reasons) reasons[code] = (reasons[code] ?? 0) + count;
+    for (const code of result.halts) halts[code] = (halts[code] ?? 0) + 1;
+  }
+  const wrongObject = results.filter(({ outcome }) => outcome === 'wrongObject').length;
+  const stopped = results.filter(
+    ({ outcome, halts: h }) => outcome === 'running' && h.length > 0,
+  ).length;
+  const unfinished = results.filter(({ outcome }) => outcome === 'running').length;
+  return {
+    policy,
+    clock: pace,
+    episodes,
+    seed,
+    success: { ...rateOf(results), byFamily },
+    wrongObject,
+    timeouts: unfinished - stopped,
+    stopped,
+    latencyMs: latency(config, results, pace),
+    meanDuration: results.reduce((sum, { duration }) => sum + duration, 0) / results.length,
+    halts,
+    reasons,
+    ...rest,
+  };
+}
+
+function latency(config: Config, results: readonly EpisodeResult[], pace: 'lockstep' | 'wall') {
+  const stated = config.control.lockstepLatency * 1e3;
+  if (pace === 'lockstep') return { p50: stated, p95: stated, p99: stated };
+  const worst = (p: number): number =>
+    Math.max(...results.map(({ actionLatencyMs }) => actionLatencyMs.percentile(p) ?? 0));
+  return { p50: worst(50), p95: worst(95), p99: worst(99) };
+}

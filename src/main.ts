@@ -1,0 +1,255 @@
+/** The only wiring file: arguments and environment in, commands run, exit code out. */
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { Album } from './commands/album.js';
+import { readArm } from './commands/arm.js';
+import { realClock } from './commands/clock.js';
+import { openModel } from './commands/openModel.js';
+import { simulate, type SimulateResult } from './commands/simulate.js';
+import { readConfig, type Config } from './config.js';
+import { ConfigError, InputError } from './errors.js';
+import type { ModelClient } from './model/client.js';
+import type { LoadProgress } from './model/protocol.js';
+import type { ProviderSetting } from './model/session.js';
+import { families, instructionFor, type Family } from './robot/sim/tasks.js';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const version = (
+  JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
+).version;
+const cache =
+  process.env.MAGMA_VLA_CACHE ??
+  join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'magma_vla');
+
+/** Progress and tables go to stderr, results to stdout: `--json` output can be piped. */
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+interface ModelFlags {
+  readonly model: string;
+  readonly provider: ProviderSetting;
+  readonly threads: number;
+  readonly allowMismatch?: true;
+}
+
+async function openClient(flags: ModelFlags, config: Config): Promise<ModelClient> {
+  const folder = resolve(flags.model);
+  if (!existsSync(join(folder, 'model.json'))) {
+    throw new ConfigError(
+      '--model',
+      flags.model,
+      'a folder with a model.json, such as models/nano',
+    );
+  }
+  const client = await openModel({
+    folder,
+    cache,
+    config,
+    clock: realClock,
+    provider: flags.provider,
+    threads: flags.threads,
+    mismatch: flags.allowMismatch ? 'allow' : 'refuse',
+    onProgress: loadProgress(),
+    onMismatch: (sentence) => say(`warning: ${sentence} (allowed by --allow-mismatch)`),
+  });
+  const { provider, decoding, graphs, loadMs, warmUpMs } = client.facts;
+  say(
+    `model ${client.name}: ${provider.provider} (${provider.reason}), decoding by ${decoding.kind} (${decoding.reason}),`,
+  );
+  say(
+    `  graphs ${graphs === 'built' ? `built into ${cache}` : 'from the cache'}, loaded in ${seconds(loadMs)}, warmed up in ${seconds(warmUpMs)}`,
+  );
+  return client;
+}
+
+/** One line per stage of loading, not one per percent. */
+function loadProgress(): (progress: LoadProgress) => void {
+  let last = '';
+  return ({ stage }) => {
+    if (stage !== last) say(`model: ${stageNames[stage]} …`);
+    last = stage;
+  };
+}
+const stageNames: Readonly<Record<LoadProgress['stage'], string>> = {
+  hash: 'checking weights',
+  vision: 'building the vision graph',
+  decoder: 'building the decoder graphs',
+  sessions: 'opening sessions',
+  warmUp: 'warming up and testing itself',
+};
+
+const seconds = (ms: number): string => `${(ms / 1e3).toFixed(1)} s`;
+const percent = (share: number): string => `${(100 * share).toFixed(0)} %`.padStart(5);
+
+const integer =
+  (low: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < low)
+      throw new InvalidArgumentError(`expected a whole number ≥ ${low}`);
+    return value;
+  };
+const number =
+  (low: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isFinite(value) || value < low)
+      throw new InvalidArgumentError(`expected a number ≥ ${low}`);
+    return value;
+  };
+
+const program = new Command('magma-vla')
+  .description('A vision-language-action node for robot arms: predicted traces, guarded commands.')
+  .version(version)
+  .showHelpAfterError('(magma-vla --help, or magma-vla COMMAND --help, lists what there is)');
+
+const modelOptions = [
+  new Option('--model <folder>', 'model folder').default(join(root, 'models', 'nano')),
+  new Option('--provider <name>', 'ONNX Runtime execution provider')
+    .choices(['auto', 'cuda', 'webgpu', 'cpu'])
+    .default('auto'),
+  new Option('--threads <n>', 'threads within one operator on the CPU')
+    .argParser(integer(1))
+    .default(1),
+  new Option('--allow-mismatch', 'run a model on a robot it was not trained for'),
+];
+const withModel = (command: Command): Command => {
+  for (const option of modelOptions) command.addOption(option);
+  return command;
+};
+
+interface SimulateFlags extends ModelFlags {
+  readonly config: string;
+  readonly policy: 'model' | 'expert';
+  readonly episodes: number;
+  readonly seed: number;
+  readonly families: readonly Family[];
+  readonly clock: 'lockstep' | 'wall';
+  readonly longest: number;
+  readonly traces: number;
+  readonly out?: string;
+  readonly record?: true;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+withModel(program.command('simulate'))
+  .description('seeded episodes in the built-in simulation, through control and guard')
+  .option('--config <file>', 'robot.yaml', join(root, 'config', 'sim.yaml'))
+  .addOption(
+    new Option('--policy <name>', 'who decides').choices(['model', 'expert']).default('model'),
+  )
+  .option('--episodes <n>', 'how many', integer(1), 30)
+  .option('--seed <n>', 'of scenes and tasks', integer(0), 1)
+  .option('--families <list>', `task families, comma-separated`, parseFamilies, families)
+  .addOption(
+    new Option(
+      '--clock <name>',
+      'lockstep: fixed simulated latency, same results on every machine; wall: real time',
+    )
+      .choices(['lockstep', 'wall'])
+      .default('lockstep'),
+  )
+  .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
+  .option('--traces <s>', 'seconds between trace requests; 0: none', number(0), 1)
+  .option('--out <folder>', 'report.html with pictures of the first episodes and of failures')
+  .option('--record', 'also one MCAP per episode under --out: a robot bag that replay reads')
+  .option('--json', 'last line of stdout: the result as JSON')
+  .option('--quiet', 'no line per episode')
+  .action(async (flags: SimulateFlags) => {
+    const result = await runSimulate(flags);
+    say(tableOf(result));
+    if (flags.json)
+      console.log(
+        JSON.stringify({
+          command: 'simulate',
+          version,
+          model: flags.policy === 'model' ? flags.model : null,
+          ...result,
+        }),
+      );
+  });
+
+function parseFamilies(text: string): readonly Family[] {
+  return text.split(',').map((name) => {
+    const family = families.find((known) => known === name.trim());
+    if (!family)
+      throw new InvalidArgumentError(`got ${name}, expected some of ${families.join(', ')}`);
+    return family;
+  });
+}
+
+async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
+  const config = readConfig(flags.config);
+  const description = readArm(config);
+  if (!description)
+    throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
+  const client = flags.policy === 'model' ? await openClient(flags, config) : null;
+  const album = flags.out === undefined ? null : await Album.open(flags.out);
+  try {
+    const result = await simulate({
+      config,
+      description,
+      policy: client ?? 'expert',
+      clock: realClock,
+      pace: flags.clock,
+      episodes: flags.episodes,
+      seed: flags.seed,
+      families: flags.families,
+      longest: flags.longest,
+      tracePeriod: flags.traces,
+      ...(album ? { watch: (robot, index) => album.watch(robot, index) } : {}),
+      onEpisode: async (episode, index) => {
+        if (!flags.quiet) {
+          const n = String(index + 1).padStart(String(flags.episodes).length);
+          const halts = episode.halts.length > 0 ? `, stopped: ${episode.halts.join(', ')}` : '';
+          say(
+            `${n}/${flags.episodes}  ${episode.outcome.padEnd(11)} ${episode.duration.toFixed(1).padStart(5)} s  ${instructionFor(episode.task)}${halts}`,
+          );
+        }
+        await album?.episodeEnded(episode);
+      },
+    });
+    return result;
+  } finally {
+    await client?.close();
+  }
+}
+
+function tableOf(result: SimulateResult): string {
+  const { success, traceError } = result;
+  const row = (name: string, { episodes, rate, low, high }: SimulateResult['success']): string =>
+    `  ${name.padEnd(8)} ${String(episodes).padStart(5)}  ${percent(rate)}   ${percent(low)} …${percent(high)}`;
+  const lines = [
+    '',
+    `  ${'family'.padEnd(8)} ${'n'.padStart(5)}  success  95 % interval`,
+    ...Object.entries(success.byFamily).map(([name, rate]) => row(name, { ...rate, byFamily: {} })),
+    row('all', success),
+    '',
+    `  wrong object ${result.wrongObject}, out of time ${result.timeouts}, stopped by the guard ${result.stopped}`,
+    `  latency ${result.latencyMs.p50.toFixed(0)} ms (p50), ${result.latencyMs.p99.toFixed(0)} ms (p99), ${result.clock === 'lockstep' ? 'as stated for lock-step' : 'measured'}`,
+  ];
+  if (traceError) {
+    lines.push(
+      `  traces: off by ${traceError.ade.toFixed(1)} of 256 on average, ${traceError.fde.toFixed(1)} at the end (standing still: ${traceError.stayStill.toFixed(1)}), ${traceError.traces} scored`,
+    );
+  }
+  return lines.join('\n');
+}
+
+async function main(): Promise<void> {
+  try {
+    await program.parseAsync();
+  } catch (error) {
+    const text =
+      error instanceof InputError
+        ? `${error.name}: ${error.message}`
+        : String(error instanceof Error ? error.stack : error);
+    say(text);
+    process.exitCode = 1;
+  }
+}
+
+await main();
