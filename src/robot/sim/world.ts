@@ -16,7 +16,6 @@ import {
   blockColours,
   padColours,
   type BlockColour,
-  type PadColour,
   type SceneState,
 } from './tasks.js';
 
