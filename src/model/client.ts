@@ -209,7 +209,7 @@ export class ModelClient {
     this.#timings[reply.kind] = timing;
     const { settle, deadlineNs, observation, kind } = owed;
     if (observation.episode < this.#episode) this.#dropped.staleEpisode += 1;
-    else if (this.#clock.now().nowNs > deadlineNs) {
+    else if (settle === null || this.#clock.now().nowNs > deadlineNs) {
       this.#dropped.late += 1;
       // The event loop was busy: the reply overtook the timer of its deadline.
       settle?.({ ok: false, refusal: missedDeadline(kind, null) });

@@ -128,7 +128,7 @@ export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
       cache = cacheOf(outputs, cache.length + next.ids.length, sizes);
       const token = pickGreedy(float32Data(outputs[ports.logits], ports.logits), actionIds);
       picked.push(token);
-      next = { ids: [token.token], visual: new Float32Array(0), visualPositions: [] };
+      next = textInput([token.token]);
     } while (picked.length < stop.maxTokens && !stop.eosIds.includes(picked.at(-1)!.token));
     const tokens = picked.map((pick) => pick.token);
     const answer: Tokens = {
@@ -149,6 +149,11 @@ export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
     },
     release: () => session.release(),
   };
+}
+
+/** Ids alone. */
+export function textInput(ids: readonly number[]): DecoderInput {
+  return { ids, visual: new Float32Array(0), visualPositions: [] };
 }
 
 /** No position yet: what a prompt is appended to. */

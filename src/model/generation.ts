@@ -1,14 +1,8 @@
-/**
- * Prompt and pictures → greedy tokens. Chooses how to decode when it opens (one-run loop where it proves itself equal
- * to the step-by-step reference, that reference otherwise) and says which and why.
- */
-import { join } from 'node:path';
+/** Prompt and pictures → greedy tokens, whole or in slices. */
 import { ModelError } from '../errors.js';
 import {
   emptyCache,
-  loopDecoding,
-  presentNames,
-  stepDecoding,
+  textInput,
   type Decoding,
   type DecoderInput,
   type DecoderSizes,
@@ -16,8 +10,8 @@ import {
   type StopRule,
   type Tokens,
 } from './decoding.js';
-import { graphFiles } from './graphs.js';
-import { openSession, type ProviderChoice } from './session.js';
+import { chooseDecoding } from './decodingChoice.js';
+import type { ProviderChoice } from './session.js';
 import type { VisualTokens } from './vision.js';
 
 /** Longest slice of an answer that lets something more urgent pass. */
@@ -72,74 +66,6 @@ export function joinSlices(parts: readonly Tokens[]): Tokens {
   };
 }
 
-async function chooseDecoding(
-  folder: string,
-  sizes: DecoderSizes,
-  choice: ProviderChoice,
-  threads: number,
-): Promise<{ readonly decoding: Decoding; readonly reason: string }> {
-  const stepPath = join(folder, graphFiles.step);
-  const step = stepDecoding(
-    await openSession(stepPath, choice, threads, presentNames(sizes)),
-    sizes,
-  );
-  if (choice.provider === 'webgpu') {
-    return { decoding: step, reason: 'the WebGPU provider has no Loop: it would run on the CPU' };
-  }
-  try {
-    const path = join(folder, graphFiles.decode);
-    const loop = loopDecoding(await openSession(path, choice, threads), sizes);
-    const mismatch = await compareDecodings(loop, step, sizes, path);
-    if (mismatch === null) {
-      await step.release();
-      return { decoding: loop, reason: 'gives the same tokens as the step-by-step reference' };
-    }
-    await loop.release();
-    return { decoding: step, reason: mismatch.message };
-  } catch (error) {
-    if (error instanceof ModelError) return { decoding: step, reason: error.message };
-    throw error;
-  }
-}
-
-/** The same made-up prompt through both, in one piece and in two: null, or where they part. */
-async function compareDecodings(
-  loop: Decoding,
-  step: Decoding,
-  sizes: DecoderSizes,
-  where: string,
-): Promise<ModelError | null> {
-  const input = probeInput(sizes);
-  const range = { first: 0, end: sizes.vocabulary };
-  const whole = { maxTokens: 12, eosIds: [] };
-  const half = { ...whole, maxTokens: 6 };
-  const expected = (await step.answer(input, whole, range)).tokens;
-  const inOne = (await loop.answer(input, whole, range)).tokens;
-  const first = await loop.extend(emptyCache(sizes), input, half, range);
-  const second = await loop.extend(
-    first.cache,
-    textInput(first.answer.tokens.slice(-1)),
-    half,
-    range,
-  );
-  second.cache.release();
-  const inTwo = [...first.answer.tokens, ...second.answer.tokens];
-  const different = [inOne, inTwo].find((tokens) => tokens.join() !== expected.join());
-  if (!different) return null;
-  return new ModelError(
-    `${where}: self-test`,
-    `tokens ${different.join(' ')}`,
-    `${expected.join(' ')} as from ${graphFiles.step}`,
-  );
-}
-
-/** Ids spread over the vocabulary around two rows of waves: anything that reaches every weight will do. */
-function probeInput({ vocabulary, hiddenSize }: DecoderSizes): DecoderInput {
-  const ids = Array.from({ length: 16 }, (_, i) => Math.floor((i * vocabulary) / 16));
-  const visual = Float32Array.from({ length: 2 * hiddenSize }, (_, i) => Math.sin(1 + i));
-  return { ids, visual, visualPositions: [1, 2] };
-}
-
 async function* slices(
   decoding: Decoding,
   sizes: DecoderSizes,
@@ -162,10 +88,6 @@ async function* slices(
   } finally {
     cache.release();
   }
-}
-
-function textInput(ids: readonly number[]): DecoderInput {
-  return { ids, visual: new Float32Array(0), visualPositions: [] };
 }
 
 /** Every placeholder becomes as many positions as its picture has visual tokens. */

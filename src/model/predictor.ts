@@ -15,7 +15,7 @@ import { assignCameras, encodePictures, readPicture, type CameraOfPicture } from
 import { actionPrompt, tracePrompt, type PromptIds } from './prompt.js';
 import type { ModelAction, ModelSettings, Outcome, TraceQuestion } from './protocol.js';
 import { accept, refuse } from './refusal.js';
-import { openRuntime, type Runtime } from './runtime.js';
+import type { Runtime } from './runtime.js';
 import { stateFromReadings } from './stateTokens.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkVocabulary, readTokenizer, type Tokenizer } from './tokenizer.js';
@@ -71,36 +71,19 @@ export class Predictor {
   readonly #nowMs: () => number;
   readonly runtime: Runtime;
 
-  private constructor(
-    parts: ModelParts,
-    runtime: Runtime,
-    settings: ModelSettings,
-    nowMs: () => number,
-  ) {
+  /** @param nowMs steady clock, ms. @throws ModelError where graphs and contract do not fit together. */
+  constructor(parts: ModelParts, runtime: Runtime, settings: ModelSettings, nowMs: () => number) {
+    const { contract, decoding } = parts;
+    const { vocabulary } = runtime.manifest.decoder;
+    const highest = Math.max(contract.answers.action.vocabulary - 1, decoding.endId);
+    if (highest >= vocabulary) {
+      const expected = `more than ${highest}, the highest id of contract and tokenizer`;
+      throw new ModelError(`model ${contract.name}, vocabulary`, `${vocabulary}`, expected);
+    }
     this.#parts = parts;
     this.runtime = runtime;
     this.#settings = settings;
     this.#nowMs = nowMs;
-  }
-
-  /**
-   * @param graphs folder of the converted graphs.
-   * @param nowMs steady clock, ms. @throws ModelError where graphs and contract do not fit together.
-   */
-  static async open(
-    parts: ModelParts,
-    graphs: string,
-    settings: ModelSettings,
-    nowMs: () => number,
-  ): Promise<Predictor> {
-    const runtime = await openRuntime(graphs, settings);
-    const { vocabulary } = runtime.manifest.decoder;
-    const highest = Math.max(parts.contract.answers.action.vocabulary - 1, parts.decoding.endId);
-    if (highest >= vocabulary) {
-      const expected = `more than ${highest}, the highest id of contract and tokenizer`;
-      throw new ModelError(`model ${parts.contract.name}, vocabulary`, `${vocabulary}`, expected);
-    }
-    return new Predictor(parts, runtime, settings, nowMs);
   }
 
   get contract(): Contract {
@@ -122,7 +105,7 @@ export class Predictor {
     return outcomeOf(answer, stopwatch);
   }
 
-  /** `pause` is called before every stage and between slices of `sliceTokens`. */
+  /** `pause` is called when the picture is decoded, when it is encoded, and between slices of `sliceTokens`. */
   async predictTrace(
     observation: Observation,
     question: TraceQuestion,

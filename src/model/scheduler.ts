@@ -88,13 +88,17 @@ export class Scheduler {
   }
 
   async #serveActions(): Promise<void> {
-    for (let next = this.#actions.shift(); next; next = this.#actions.shift()) {
+    for (let next = this.#nextAction(); next; next = this.#nextAction()) {
       const { id, observation } = next;
       const outcome = await this.#serve(id, () =>
         this.#options.predictor.predictAction(observation),
       );
       this.#reply({ kind: 'action', id, outcome });
     }
+  }
+
+  #nextAction(): ActionRequest | undefined {
+    return this.#isStopped ? undefined : this.#actions.shift();
   }
 
   async #serveTrace({ id, observation, question }: TraceRequest): Promise<void> {

@@ -28,7 +28,7 @@ export type Feeds = Readonly<Record<string, OpaqueTensor>>;
 
 export interface Session {
   readonly path: string;
-  /** Runs the graph once. Only the outputs asked for are computed and returned. */
+  /** Runs the graph once. Only the outputs asked for are computed and returned. @throws ModelError. */
   run(feeds: Feeds, outputs: readonly string[]): Promise<Readonly<Record<string, OpaqueTensor>>>;
   release(): Promise<void>;
 }
@@ -89,7 +89,13 @@ export async function openSession(
   }
   return {
     path,
-    run: (feeds, outputs) => session.run({ ...feeds }, [...outputs]),
+    run: async (feeds, outputs) => {
+      try {
+        return await session.run({ ...feeds }, [...outputs]);
+      } catch (error) {
+        throw new ModelError(path, (error as Error).message, 'a run without an error');
+      }
+    },
     release: () => session.release(),
   };
 }

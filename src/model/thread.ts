@@ -24,8 +24,8 @@ export class Thread {
     this.#listener = listener;
     this.#worker = new Worker(script, { workerData: settings, name: 'inference' });
     this.#worker.on('message', (message: FromWorker) => this.#listener?.onMessage(message));
-    this.#worker.on('error', (error: unknown) => {
-      this.#ended(`it crashed: ${error instanceof Error ? error.message : String(error)}`);
+    this.#worker.on('error', (error: Partial<Error>) => {
+      this.#ended(`it crashed: ${error.message ?? 'it threw something that is no error'}`);
     });
     this.#exited = new Promise((resolve) => {
       this.#worker.on('exit', (code) => {

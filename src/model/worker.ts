@@ -8,6 +8,7 @@ import { buildGraphs } from '../convert/build.js';
 import { InputError } from '../errors.js';
 import { Predictor, readModelParts } from './predictor.js';
 import type { FromWorker, ModelFacts, ModelSettings, ToWorker } from './protocol.js';
+import { openRuntime } from './runtime.js';
 import { Scheduler } from './scheduler.js';
 import { warmUp } from './warmUp.js';
 
@@ -26,11 +27,12 @@ async function load(
     post({ kind: 'progress', progress }),
   );
   post({ kind: 'progress', progress: { stage: 'sessions', fraction: 0 } });
-  const predictor = await Predictor.open(parts, graphs.folder, settings, nowMs);
+  const runtime = await openRuntime(graphs.folder, settings);
+  const predictor = new Predictor(parts, runtime, settings, nowMs);
   const loadedMs = nowMs();
   post({ kind: 'progress', progress: { stage: 'warmUp', fraction: 0 } });
   await warmUp(predictor, settings.robot.baseFrame);
-  const { manifest, provider, generator } = predictor.runtime;
+  const { manifest, provider, generator } = runtime;
   const facts: ModelFacts = {
     name: parts.contract.name,
     sha256: manifest.sha256,

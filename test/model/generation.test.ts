@@ -358,6 +358,21 @@ describe('the self-test', () => {
   });
 });
 
+describe('a session', () => {
+  it('says which graph failed when it is fed something else than it expects', async () => {
+    const path = join(folder, 'vision.onnx');
+    const session = await openSession(path, chooseProvider('cpu'), 1);
+    const feeds = {
+      [ports.pixels]: float32Tensor([1, 1, 32, 48], new Float32Array(32 * 48)),
+      [ports.grid]: int64Tensor([2], [1, 1]),
+    };
+    const failed = session.run(feeds, [ports.visual]);
+    await expect(failed).rejects.toThrow(ModelError);
+    await expect(failed).rejects.toThrow(/vision\.onnx: got .* expected a run without an error/s);
+    await session.release();
+  });
+});
+
 describe('the provider', () => {
   it('is the CPU where no other is installed, and says so', () => {
     expect(chooseProvider('auto', ['cpu', 'webgpu'])).toEqual({
