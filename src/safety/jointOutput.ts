@@ -3,7 +3,7 @@ import type { ArmCapsules } from '../arm/clearance.js';
 import { type Arm, forward } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
 import { ConfigError } from '../errors.js';
-import type { ArmTarget } from '../types.js';
+import type { ArmTarget, Pose } from '../types.js';
 import { type JointBounds, JointMotion } from './jointMotion.js';
 import { JointPath } from './jointPath.js';
 import {
@@ -21,6 +21,12 @@ import { allowedShare, stepReason, StepWindow } from './stepClamp.js';
 
 type Target = Exclude<ArmTarget, { kind: 'rest' }>;
 
+/** A joint position and where it puts the tool. */
+interface Anchor {
+  readonly position: readonly number[];
+  readonly pose: Pose;
+}
+
 export class JointOutput implements Output {
   private readonly config: Config;
   private readonly arm: Arm;
@@ -30,7 +36,7 @@ export class JointOutput implements Output {
   private readonly state: JointMotion;
   private readonly path: JointPath;
   private readonly capsules: ArmCapsules | null;
-  private readonly window: StepWindow<readonly number[]>;
+  private readonly window: StepWindow<Anchor>;
   /** For the target's velocity; where the arm was commanded to be while it followed none. */
   private lastTarget: readonly number[] = [];
   private readonly targetVelocity: Float64Array;
@@ -180,7 +186,8 @@ export class JointOutput implements Output {
   /** Motion begins anew where the arm is commanded to be: targets are measured from here. */
   private restartTarget(nowNs: bigint): void {
     this.lastTarget = [...this.state.position];
-    this.window.restart(this.lastTarget, nowNs);
+    const pose = forward(this.arm, this.lastTarget);
+    this.window.restart({ position: this.lastTarget, pose }, nowNs);
   }
 
   private clampToLimits(raw: readonly number[], reasons: GuardReason[]): readonly number[] {
@@ -205,20 +212,24 @@ export class JointOutput implements Output {
     reasons: GuardReason[],
   ): readonly number[] {
     const { anchor, steps } = this.window.open(nowNs);
-    const from = forward(this.arm, anchor);
+    const from = anchor.pose;
     const to = forward(this.arm, wanted);
-    let clamped = wanted;
+    let [clamped, pose] = [wanted, to];
     let share = allowedShare(from, to, this.config, steps);
     if (share < 1) {
       reasons.push(stepReason(from, to, this.config));
       // The tool's path is curved: the share is corrected until it fits, and then halved where that does not end.
       for (let i = 0, excess = share; excess < 1 && i < 12; i++) {
         if (i > 0) share *= i < 6 ? excess * 0.999 : excess / 2;
-        clamped = wanted.map((value, joint) => anchor[joint]! + share * (value - anchor[joint]!));
-        excess = allowedShare(from, forward(this.arm, clamped), this.config, steps);
+        clamped = wanted.map((value, joint) => {
+          const start = anchor.position[joint]!;
+          return start + share * (value - start);
+        });
+        pose = forward(this.arm, clamped);
+        excess = allowedShare(from, pose, this.config, steps);
       }
     }
-    this.window.close(clamped, nowNs);
+    this.window.close({ position: clamped, pose }, nowNs);
     return clamped;
   }
 

@@ -5,6 +5,7 @@
 import { jacobianFromLinkPoses, type Arm, linkPoses } from '../arm/kinematics.js';
 import type { ArmCapsules } from '../arm/clearance.js';
 import type { GuardConfig } from '../config.js';
+import * as vec3 from '../math/vec3.js';
 import type { JointMotion } from './jointMotion.js';
 import { type GuardReason, reason } from './reasons.js';
 import { SingularityWatch } from './singularity.js';
@@ -26,6 +27,7 @@ export class JointPath {
   private readonly config: GuardConfig;
   private readonly surroundings: Surroundings;
   private readonly singularity: SingularityWatch;
+  private readonly reach: readonly number[];
   private readonly jacobian: Float64Array;
   private readonly brake: Float64Array;
   private readonly blend: Float64Array;
@@ -44,6 +46,7 @@ export class JointPath {
     this.config = config;
     this.surroundings = new Surroundings(arm, capsules, config);
     this.singularity = new SingularityWatch(arm, config.singularity);
+    this.reach = reachOf(arm, capsules);
     this.jacobian = new Float64Array(6 * n);
     this.brake = new Float64Array(n);
     this.blend = new Float64Array(n);
@@ -132,7 +135,8 @@ export class JointPath {
     const approach = this.surroundings.approachShare(this.marginsNow, this.marginsNext);
     let share = approach;
 
-    const slow = this.singularity.slowDownJoints(motion.position, velocity, dt);
+    // The Jacobian is that of the position now, from limitToolSpeed.
+    const slow = this.singularity.slowDownJoints(this.jacobian, motion.position, velocity, dt);
     if (slow !== null) {
       share = Math.min(share, slow.share);
       reasons.push(slow.reason);
@@ -190,7 +194,7 @@ export class JointPath {
     const time = dt + motion.stopTime(velocity) / 2;
     let longest = 0;
     for (const v of velocity) longest = Math.max(longest, Math.abs(v) * time);
-    if (longest === 0) return true;
+    if (longest === 0 || this.isFarFromAll(velocity, time)) return true;
     // A margin that is already too small may not shrink again on the way.
     for (let k = 0; k < MARGINS; k++) floor[k] = Math.min(BETWEEN_PIECES, this.marginsNow[k]!);
     const rest = Math.min(MAX_PIECES, Math.ceil(longest / PIECE));
@@ -209,4 +213,31 @@ export class JointPath {
     }
     return true;
   }
+
+  /** Whether no point of the arm can get so far in `time` that a margin is used up: most ticks end here. */
+  private isFarFromAll(velocity: Float64Array, time: number): boolean {
+    let travel = 0;
+    for (let i = 0; i < velocity.length; i++) travel += Math.abs(velocity[i]!) * this.reach[i]!;
+    // Two links may both move towards each other.
+    const needed = BETWEEN_PIECES + 2 * travel * time;
+    return this.marginsNow.every((margin) => margin >= needed);
+  }
+}
+
+/** Per joint: how far a point of the arm moves at most per rad (m) or per m (1). */
+function reachOf(arm: Arm, capsules: ArmCapsules | null): readonly number[] {
+  const lengths = arm.joints.map(({ previousFromJoint, motion }, i) => {
+    const slide =
+      motion === 'slide' ? Math.max(Math.abs(arm.lower[i]!), Math.abs(arm.upper[i]!)) : 0;
+    return vec3.norm(previousFromJoint.translation) + slide;
+  });
+  const beyond = Math.max(
+    vec3.norm(arm.lastFromTip.translation),
+    ...(capsules?.capsules ?? []).map(
+      ({ start, end, radius }) => Math.max(vec3.norm(start), vec3.norm(end)) + radius,
+    ),
+  );
+  return arm.joints.map(({ motion }, i) =>
+    motion === 'slide' ? 1 : lengths.slice(i).reduce((sum, length) => sum + length, beyond),
+  );
 }

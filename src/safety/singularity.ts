@@ -22,6 +22,7 @@ export class SingularityWatch {
   private readonly jacobian: Float64Array;
   private readonly velocity: Float64Array;
   private readonly ahead: Float64Array;
+  private readonly square = new Float64Array(36);
 
   constructor(arm: Arm, thresholds: GuardConfig['singularity']) {
     const n = arm.joints.length;
@@ -34,16 +35,31 @@ export class SingularityWatch {
 
   /** For a twist of the tool at a joint position; null where it may go at full speed. */
   slowDown(position: ArrayLike<number>, linear: Vec3, angular: Vec3, dt: number): SlowDown | null {
-    const now = this.smallestAt(position);
-    if (!(now < this.thresholds.slow)) return null;
+    jacobianFromLinkPoses(this.arm, linkPoses(this.arm, position), this.jacobian);
+    if (this.isFar(this.jacobian)) return null;
     this.jointVelocity([...linear, ...angular]);
-    return this.slowDownTo(now, position, this.velocity, dt);
+    return this.slowDownTo(this.smallest(), position, this.velocity, dt);
   }
 
-  /** For joint velocities. */
-  slowDownJoints(position: ArrayLike<number>, velocity: Float64Array, dt: number): SlowDown | null {
-    const now = this.smallestAt(position);
-    return now < this.thresholds.slow ? this.slowDownTo(now, position, velocity, dt) : null;
+  /** For joint velocities, at a position whose Jacobian is known. */
+  slowDownJoints(
+    jacobian: Float64Array,
+    position: ArrayLike<number>,
+    velocity: Float64Array,
+    dt: number,
+  ): SlowDown | null {
+    if (this.isFar(jacobian)) return null;
+    this.jacobian.set(jacobian);
+    return this.slowDownTo(this.smallest(), position, velocity, dt);
+  }
+
+  /** Whether all singular values are above `slow`: J·Jᵀ − slow²·I is then positive definite, which is quick to tell. */
+  private isFar(jacobian: Float64Array): boolean {
+    const n = this.velocity.length;
+    if (n < 6) return false;
+    gram(jacobian, 6, n, this.square);
+    for (let row = 0; row < 6; row++) this.square[row * 7]! -= this.thresholds.slow ** 2;
+    return factorCholesky(this.square, 6);
   }
 
   private slowDownTo(
@@ -53,10 +69,12 @@ export class SingularityWatch {
     dt: number,
   ): SlowDown | null {
     const time = Math.max(dt, LOOK_AHEAD);
-    for (let i = 0; i < this.ahead.length; i++) this.ahead[i] = position[i]! + velocity[i]! * time;
-    // Motion that leads away, or changes nothing, passes.
-    if (!(this.smallestAt(this.ahead) < now)) return null;
     const { slow, stop } = this.thresholds;
+    if (!(now < slow)) return null;
+    for (let i = 0; i < this.ahead.length; i++) this.ahead[i] = position[i]! + velocity[i]! * time;
+    jacobianFromLinkPoses(this.arm, linkPoses(this.arm, this.ahead), this.jacobian);
+    // Motion that leads away, or changes nothing, passes.
+    if (!(this.smallest() < now)) return null;
     const share = slow > stop ? Math.max(0, (now - stop) / (slow - stop)) : 0;
     return {
       share,
@@ -67,8 +85,7 @@ export class SingularityWatch {
     };
   }
 
-  private smallestAt(position: ArrayLike<number>): number {
-    jacobianFromLinkPoses(this.arm, linkPoses(this.arm, position), this.jacobian);
+  private smallest(): number {
     return smallestSingularValue(this.jacobian, 6, this.velocity.length);
   }
 

@@ -405,7 +405,7 @@ describe('the joint guard slows down', () => {
         singularity: { slow: 0.3, stop: 0.02 },
       },
     );
-    const near = [0, 0.2, 0, -0.4, 0, 0.6, 0];
+    const near = [0, 0.2, 0, -1, 0, 1.2, 0];
     // Stretching the elbow leads towards the singularity, bending it leads away.
     const speedTowards = (elbow: number): { speed: number; codes: Set<string> } => {
       const guard = new Guard(config, seven, null);
@@ -424,7 +424,7 @@ describe('the joint guard slows down', () => {
       }
       return { speed, codes };
     };
-    const [inwards, outwards] = [speedTowards(-0.1), speedTowards(-2)];
+    const [inwards, outwards] = [speedTowards(-0.4), speedTowards(-2)];
     expect(inwards.codes).toContain('singularity');
     expect(outwards.codes).not.toContain('singularity');
     expect(inwards.speed).toBeLessThan(0.5 * outwards.speed);
