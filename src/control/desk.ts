@@ -64,6 +64,8 @@ export class PolicyDesk {
   #action: Pending<ActionPrediction> | null = null;
   #trace: Pending<TracePrediction> | null = null;
   #nextActionNs: bigint | null = null;
+  #nextComplaintNs: bigint | null = null;
+  #askedStampNs: bigint | null = null;
   #nextTraceNs: bigint | null = null;
   #episode: number;
   /** Real time from request to answer, ms: of answers that are predictions. */
@@ -95,6 +97,7 @@ export class PolicyDesk {
     const { loop, policy } = this.#options;
     if (loop.aligner.episode === this.#episode) return;
     this.#episode = loop.aligner.episode;
+    this.#askedStampNs = null;
     policy.reset(this.#episode);
   }
 
@@ -120,16 +123,19 @@ export class PolicyDesk {
     observer?.onTrace?.(late ? staleTrace(observation.episode) : answer, observation, at);
   }
 
+  /** Where the observation is not complete, or is the one that was asked about last, each tick tries again. */
   async #askAction(at: Instant): Promise<void> {
     const { arrival, config, loop, observer, policy } = this.#options;
     if (this.#action || !isDue(this.#nextActionNs, at)) return;
-    this.#nextActionNs = following(this.#nextActionNs, at, config.control.policyPeriod);
     const observed = loop.aligner.observe();
     if (!observed.ok) {
-      loop.refuse(observed.reason, at);
+      this.#complain(observed.reason, at);
       return;
     }
     const { observation } = observed;
+    if (observation.stampNs === this.#askedStampNs) return;
+    this.#askedStampNs = observation.stampNs;
+    this.#nextActionNs = following(this.#nextActionNs, at, config.control.policyPeriod);
     await arrival.beforeRequest(this.#trace);
     observer?.onRequest?.(observation, at);
     this.#action = this.#ask(
@@ -138,6 +144,14 @@ export class PolicyDesk {
       arrival.actionTimeoutMs,
       this.actionLatencyMs,
     );
+  }
+
+  /** Once per policy period. */
+  #complain(reason: Reason, at: Instant): void {
+    const { config, loop } = this.#options;
+    if (!isDue(this.#nextComplaintNs, at)) return;
+    this.#nextComplaintNs = following(this.#nextComplaintNs, at, config.control.policyPeriod);
+    loop.refuse(reason, at);
   }
 
   async #askTrace(at: Instant): Promise<void> {

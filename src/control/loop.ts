@@ -18,7 +18,7 @@ import type {
 import { type Aligner, inArmOrder, type Measured } from './align.js';
 import { type Instant, secondsFromNs } from './clock.js';
 import { jointsFromCommand, poseFromCommand } from './commanded.js';
-import { advance, poseAtRest } from './motion.js';
+import { advance, jointsAtRest, poseAtRest } from './motion.js';
 import { type Commanded, Player } from './play.js';
 
 /** How far the arm may stay from a target before the target counts as out of reach, m and rad. */
@@ -244,13 +244,15 @@ export class ControlLoop {
     return null;
   }
 
-  /** The state of motion that a new chunk goes on from. */
+  /** The state of motion that a new chunk goes on from: as commanded; what commands do not say, as measured. */
   #commanded(at: Instant): Commanded {
-    const { endEffector } = this.aligner.measured();
+    const { endEffector, joints: reading } = this.aligner.measured();
+    const position = this.#arm && reading && inArmOrder(this.#arm, reading);
+    const measured = position && jointsAtRest(position);
     if (!this.#last)
       return {
         pose: endEffector && poseAtRest(endEffector.pose),
-        joints: null,
+        joints: measured,
         passed: false,
       };
     const { verdict, target } = this.#last;
@@ -260,7 +262,7 @@ export class ControlLoop {
     const joints = jointsFromCommand(command, this.#arm);
     return {
       pose: pose && advance(pose, since),
-      joints: joints && advance(joints, since),
+      joints: joints ? advance(joints, since) : measured,
       passed: verdict.outcome === 'pass' && target.kind !== 'rest',
     };
   }

@@ -101,10 +101,10 @@ class Grid {
     return at;
   }
 
+  /** A tick less than half a period late is made up for at once; what is later than that is left out. */
   #skipPassed(nowNs: bigint): void {
-    const behind = nowNs - this.#dueNs;
-    if (behind < this.#periodNs) return;
-    const skipped = behind / this.#periodNs;
+    if (nowNs <= this.#dueNs) return;
+    const skipped = (nowNs - this.#dueNs + this.#periodNs / 2n) / this.#periodNs;
     this.missed += Number(skipped);
     this.#dueNs += skipped * this.#periodNs;
   }

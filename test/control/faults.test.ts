@@ -299,18 +299,6 @@ describe('the loop itself', () => {
     expect(scene.policy.mostAtOnce).toBe(1);
     expect(scene.speed()).toBeLessThan(1e-6);
   });
-
-  it('rests where a target is out of reach, and says by how much', async () => {
-    const scene = new Scene(new ScriptedPolicy(towards([1.5, 0, 0.3])));
-    await scene.begin();
-    await scene.clock.pass(8n * S);
-    expect(scene.codes()).toContain('outOfReach');
-    const reason = scene.refusals.find(({ code }) => code === 'outOfReach')!;
-    expect(reason.message).toMatch(
-      /^the target is out of the arm's reach by 0\.\d+ m and \d\.\d+ rad$/,
-    );
-    await scene.end();
-  });
 });
 
 function withStep(observation: Observation, translation: Vec3, confidence = 0.9): ActionPrediction {
