@@ -208,12 +208,13 @@ export class ModelClient {
     const { answer, timing } = reply.outcome;
     this.#timings[reply.kind] = timing;
     const { settle, deadlineNs, observation, kind } = owed;
-    if (observation.episode < this.#episode) this.#dropped.staleEpisode += 1;
-    else if (settle === null || this.#clock.now().nowNs > deadlineNs) {
+    if (settle === null) {
+      this.#dropped[observation.episode < this.#episode ? 'staleEpisode' : 'late'] += 1;
+    } else if (this.#clock.now().nowNs > deadlineNs) {
+      // This thread was blocked: the reply is heard before the timer of its deadline.
       this.#dropped.late += 1;
-      // The event loop was busy: the reply overtook the timer of its deadline.
-      settle?.({ ok: false, refusal: missedDeadline(kind, null) });
-    } else settle?.(answer);
+      settle({ ok: false, refusal: missedDeadline(kind, null) });
+    } else settle(answer);
   }
 
   /** Answers the caller, and tells the worker that nobody waits. It still owes a reply, as a sign of life. */

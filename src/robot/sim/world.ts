@@ -34,7 +34,7 @@ export const nominalVariation: Variation = { camera: 0.015, colour: 0.08 };
 /** Where things may start, base frame, m. */
 const area = { x: [0.36, 0.6], y: [-0.18, 0.18] } as const;
 const startArea = { x: [0.38, 0.55], y: [-0.15, 0.15], z: [0.17, 0.24], yaw: [-0.3, 0.3] } as const;
-const home: readonly number[] = [0, -0.25, 0, -2.15, 0, 1.9, 0.785];
+export const home: readonly number[] = [0, -0.25, 0, -2.15, 0, 1.9, 0.785];
 const blocksPerScene = 3;
 const parked: Vec3 = [-3, 0, -0.68];
 const fieldOfView = (32 * Math.PI) / 180;

@@ -1,0 +1,375 @@
+/** From observation to prediction with nano's own contract and tokenizer; only the network's answers are scripted. */
+import { describe, expect, it } from '@jest/globals';
+import { encodeJpeg } from '../../src/image/codec.js';
+import { drawMarks } from '../../src/image/marks.js';
+import { idsFromText } from '../../src/model/answerText.js';
+import { idsFromDeltas } from '../../src/model/actionUnits.js';
+import { Predictor, readModelParts, type ModelParts } from '../../src/model/predictor.js';
+import type { ModelSettings } from '../../src/model/protocol.js';
+import type { CameraImage, Observation, RgbImage } from '../../src/types.js';
+import { nanoFolder } from '../support/randomNano.js';
+import { scriptedRuntime } from '../support/scriptedRuntime.js';
+
+const settings: ModelSettings = {
+  folder: nanoFolder,
+  cache: '',
+  robot: { robot: 'sim', baseFrame: 'base_link' },
+  cameras: { front: 'primary', wrist: 'other' },
+  provider: 'cpu',
+  threads: 1,
+  sliceTokens: 16,
+};
+const parts = readModelParts(settings);
+const { decoding, tokenizer, contract } = parts;
+const { endId } = decoding;
+
+/** Time passes by 1 ms at every look. */
+function opened(more: Partial<ModelSettings> = {}, changed: Partial<ModelParts> = {}) {
+  const script = scriptedRuntime(1016);
+  let nowMs = 0;
+  const clock = (): number => nowMs++;
+  const predictor = new Predictor(
+    { ...parts, ...changed },
+    script.runtime,
+    { ...settings, ...more },
+    clock,
+  );
+  return { predictor, script };
+}
+
+function picture(height = 128, width = 128): RgbImage {
+  const data = Uint8Array.from({ length: height * width * 3 }, (_, i) => (i * 37) % 200);
+  return { height, width, data };
+}
+
+function rawFrame({ height, width, data }: RgbImage): CameraImage {
+  const step = width * 3;
+  const kind = 'raw';
+  const encoding = 'rgb8';
+  return {
+    kind,
+    stampNs: 5n,
+    frameId: 'f',
+    height,
+    width,
+    encoding,
+    step,
+    isBigEndian: false,
+    data,
+  };
+}
+
+function observed(more: Partial<Observation> = {}): Observation {
+  return {
+    stampNs: 5n,
+    episode: 3,
+    instruction: 'Pick the red block.',
+    images: { front: rawFrame(picture()) },
+    joints: null,
+    endEffector: {
+      stampNs: 4n,
+      frameId: 'base_link',
+      pose: { translation: [0.48, 0, 0.2], rotation: [0, 0, 0, 1] },
+    },
+    gripper: { stampNs: 4n, opening: 1 },
+    ...more,
+  };
+}
+
+const delta = {
+  translation: [0.02, -0.01, 0.05],
+  rotation: [0, 0, 0.1],
+  gripper: 1,
+} as const;
+const goOn = (): Promise<null> => Promise.resolve(null);
+const marks = [
+  { id: 1, at: { x: 32.5, y: 64 } },
+  { id: 2, at: { x: 100, y: 20 } },
+];
+
+describe('an action', () => {
+  it('is the delta that the ids stand for, within half a bin', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromDeltas([delta], decoding);
+    const { answer, timing } = await predictor.predictAction(observed());
+    if (!answer.ok) throw new Error(answer.refusal.message);
+    const { chunk, ...others } = answer.value;
+    expect(others).toMatchObject({ observationStampNs: 5n, episode: 3 });
+    expect(chunk).toMatchObject({
+      kind: 'endEffectorDelta',
+      frameId: 'base_link',
+      stepPeriodNs: 200_000_000n,
+      reference: 'observedPose',
+      composition: 'base',
+    });
+    // A bin is 2/255 of the half range, which is 0.05 m.
+    const step = chunk.kind === 'endEffectorDelta' ? chunk.steps[0]! : null;
+    [0.02, -0.01, 0.05].forEach((value, i) =>
+      expect(Math.abs(step!.translation[i]! - value)).toBeLessThanOrEqual(0.05 / 255 + 1e-9),
+    );
+    expect(timing.totalMs).toBeGreaterThan(0);
+  });
+
+  it('is as sure as the geometric mean of its tokens, and says how much of it lies on actions', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromDeltas([delta], decoding);
+    script.logProbability = Math.log(0.25);
+    const { answer } = await predictor.predictAction(observed());
+    // Masses 1, 0.99 … 0.94 for the seven action tokens, 0.93 for the end.
+    expect(answer).toMatchObject({
+      value: { confidence: expect.closeTo(0.25, 9), actionMass: expect.closeTo(0.94, 9) },
+    });
+  });
+
+  it('is asked for with the picture, the instruction and the state', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromDeltas([delta], decoding);
+    await predictor.predictAction(observed());
+    const { ids, pictures, maxTokens, eosIds, actionIds } = script.requests[0]!;
+    expect(pictures.map(({ position }) => ids[position])).toEqual([tokenizer.idOf('<image>')]);
+    expect(tokenizer.decode(ids.slice(4, -5))).toBe(
+      '\nWhat action should the robot take to pick the red block?',
+    );
+    // x and y lie in the middle of their ranges, the gripper is fully open.
+    const [x, y, , , gripper] = ids.slice(-5);
+    expect([x, y, gripper]).toEqual([1008 - 128, 1008 - 128, 1008 - 256]);
+    expect({ maxTokens, eosIds, actionIds }).toEqual({
+      maxTokens: 8,
+      eosIds: [endId],
+      actionIds: { first: 752, end: 1008 },
+    });
+    expect(script.crops[0]!.canvas).toEqual({ height: 128, width: 128, rows: 1, cols: 1 });
+  });
+
+  it('sees a JPEG as it sees the decoder’s pixels', async () => {
+    const { predictor, script } = opened();
+    const data = await encodeJpeg({ ...picture(), data: picture().data.fill(128) }, 100);
+    const frame = { kind: 'compressed', stampNs: 5n, frameId: 'f', format: 'jpeg', data } as const;
+    await predictor.predictAction(observed({ images: { front: frame } }));
+    const grey = { ...picture(), data: picture().data.fill(128) };
+    await predictor.predictAction(observed({ images: { front: rawFrame(grey) } }));
+    expect(script.crops[0]!.pixels).toEqual(script.crops[1]!.pixels);
+  });
+
+  it.each([
+    [
+      'prose',
+      idsFromText('I cannot do that.', tokenizer, endId),
+      'which is no action, at position 0',
+    ],
+    ['too short', [760, 760, 760, endId], 'got the end at position 3'],
+    ['without an end', Array.from({ length: 8 }, () => 760), 'token 760 instead of the end'],
+    ['empty', [], 'only 0 tokens'],
+  ])('is refused where the answer is %s', async (_name, ids, message) => {
+    const { predictor, script } = opened();
+    script.ids = ids;
+    const { answer } = await predictor.predictAction(observed());
+    expect(answer).toMatchObject({
+      ok: false,
+      refusal: { kind: 'malformedAnswer', message: expect.stringContaining(message) },
+    });
+  });
+
+  it('is refused where its probability is no number', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromDeltas([delta], decoding);
+    script.logProbability = NaN;
+    expect((await predictor.predictAction(observed())).answer).toMatchObject({
+      refusal: { kind: 'malformedAnswer', message: 'confidence: got NaN, expected a probability' },
+    });
+  });
+
+  it.each<[string, Partial<Observation>, string]>([
+    ['the pose is not known', { endEffector: null }, 'robot state x: got nothing'],
+    ['the gripper is not known', { gripper: null }, 'robot state gripper: got nothing'],
+    ['there is no instruction', { instruction: ' . ' }, 'prompt: got no instruction'],
+    [
+      'the camera is missing',
+      { images: { wrist: rawFrame(picture()) } },
+      'an image of camera front',
+    ],
+    [
+      'the picture is damaged',
+      {
+        images: {
+          front: {
+            kind: 'compressed',
+            stampNs: 5n,
+            frameId: 'f',
+            format: 'jpeg',
+            data: Uint8Array.of(0xff, 0xd8, 0xff, 0xe0, 1, 2, 3),
+          },
+        },
+      },
+      'camera front (format jpeg): got a jpeg of 7 bytes that does not decode',
+    ],
+    [
+      'the pose is in another frame',
+      { endEffector: { ...observed().endEffector!, frameId: 'world' } },
+      'end effector, frame: got world, expected base_link',
+    ],
+  ])('is refused where %s', async (_name, more, message) => {
+    const { predictor, script } = opened();
+    script.ids = idsFromDeltas([delta], decoding);
+    expect((await predictor.predictAction(observed(more))).answer).toMatchObject({
+      ok: false,
+      refusal: { kind: 'badObservation', message: expect.stringContaining(message) },
+    });
+  });
+
+  it('lets anything else that is thrown through: that is a bug', async () => {
+    const { predictor, script } = opened();
+    script.runtime.generator.generate = () => Promise.reject(new Error('device lost'));
+    await expect(predictor.predictAction(observed())).rejects.toThrow('device lost');
+  });
+
+  it('has exactly as many tokens as asked for where speed is measured', async () => {
+    const { predictor, script } = opened({ fixedLength: { action: 8, trace: 130 } });
+    await predictor.predictAction(observed());
+    expect(script.requests[0]).toMatchObject({ maxTokens: 8, eosIds: [] });
+  });
+});
+
+const future = (x: number): string =>
+  Array.from({ length: 8 }, (_, i) => `[${x + i},${10 + i}]`).join(',');
+const bothMove =
+  'Mark 1 at [65,128], Mark 2 at [200,40] should be moved, and their future positions are:\n\n' +
+  `"Mark 1": "[${future(70)}]"\n\n"Mark 2": "[${future(190)}]"\n\n`;
+
+describe('a trace', () => {
+  it('is the text’s cells in pixels of the source picture', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromText(bothMove, tokenizer, endId);
+    const wide = observed({ images: { front: rawFrame(picture(480, 640)) } });
+    const question = { camera: 'front', marks };
+    const { answer } = await predictor.predictTrace(wide, question, goOn);
+    if (!answer.ok) throw new Error(answer.refusal.message);
+    const { traces, ...others } = answer.value;
+    expect(others).toMatchObject({
+      observationStampNs: 5n,
+      episode: 3,
+      camera: 'front',
+      stepPeriodNs: 200_000_000n,
+      marks,
+      confidence: expect.closeTo(0.5, 9),
+    });
+    // Cell (65, 128) of 256 has its centre at (65.5 · 640/256, 128.5 · 480/256).
+    expect(traces[0]!.start).toEqual({ x: 163.75, y: 240.9375 });
+    expect(traces[1]!.future[7]).toEqual({ x: 197.5 * 2.5, y: 17.5 * 1.875 });
+    expect(traces.map(({ future: points }) => points.length)).toEqual([8, 8]);
+  });
+
+  it('is asked for about the picture with the marks drawn, in slices', async () => {
+    const { predictor, script } = opened({ sliceTokens: 10 });
+    script.ids = idsFromText(bothMove, tokenizer, endId);
+    let pauses = 0;
+    const pause = (): Promise<null> => {
+      pauses++;
+      return Promise.resolve(null);
+    };
+    await predictor.predictTrace(observed(), { camera: 'front', marks }, pause);
+    const { ids, maxTokens, eosIds } = script.requests[0]!;
+    expect(tokenizer.decode(ids.slice(4))).toBe(
+      '\nThe image is labeled with numeric marks 1, 2. To pick the red block, how to move the marks for the next 8 steps?',
+    );
+    expect({ maxTokens, eosIds }).toEqual({ maxTokens: 512, eosIds: [endId] });
+    // After decoding, before each slice, and before the generator is found to be done.
+    expect(pauses).toBe(1 + Math.ceil(script.ids.length / 10) + 1);
+    const drawn = drawMarks(picture(), marks);
+    await predictor.predictAction(observed({ images: { front: rawFrame(drawn) } }));
+    expect(script.crops[0]!.pixels).toEqual(script.crops[1]!.pixels);
+  });
+
+  it('is about interest points where the caller has no marks', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromText('No mark should be moved.\n', tokenizer, endId);
+    const question = { camera: 'front', marks: [] };
+    const { answer } = await predictor.predictTrace(observed(), question, goOn);
+    expect(answer).toMatchObject({ ok: true, value: { traces: [] } });
+    const count = answer.ok ? answer.value.marks.length : 0;
+    expect(count).toBeGreaterThanOrEqual(contract.answers.trace!.marks.min);
+    expect(count).toBeLessThanOrEqual(contract.answers.trace!.marks.max);
+  });
+
+  it('ends with the refusal of a pause', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromText(bothMove, tokenizer, endId);
+    let pauses = 0;
+    const refusal = { kind: 'preempted', message: 'enough' } as const;
+    const pause = () => Promise.resolve(++pauses === 4 ? refusal : null);
+    const question = { camera: 'front', marks };
+    const { answer } = await predictor.predictTrace(observed(), question, pause);
+    expect(answer).toEqual({ ok: false, refusal });
+    expect(pauses).toBe(4);
+  });
+
+  it.each<[string, string, string]>([
+    ['prose', 'The block should go left.', 'character 0'],
+    ['about a mark that was not drawn', bothMove.replaceAll('Mark 2', 'Mark 3'), 'got mark 3'],
+    ['cut short', bothMove.slice(0, -20), 'got'],
+  ])('is refused where the answer is %s', async (_name, text, message) => {
+    const { predictor, script } = opened();
+    script.ids = idsFromText(text, tokenizer, endId);
+    const question = { camera: 'front', marks };
+    expect((await predictor.predictTrace(observed(), question, goOn)).answer).toMatchObject({
+      ok: false,
+      refusal: { kind: 'malformedAnswer', message: expect.stringContaining(message) },
+    });
+  });
+
+  it.each([
+    [
+      'of a camera the model does not see marks on',
+      { camera: 'wrist', marks },
+      'got wrist, expected front',
+    ],
+    [
+      'of a mark beside the picture',
+      { camera: 'front', marks: [{ id: 1, at: { x: 128, y: 5 } }] },
+      'got mark 1 at [128, 5], expected a point of 128×128 px',
+    ],
+    ['of one mark twice', { camera: 'front', marks: [marks[0]!, marks[0]!] }, 'got 1, 1'],
+  ])('is refused where it is asked %s', async (_name, question, message) => {
+    const { predictor } = opened();
+    expect((await predictor.predictTrace(observed(), question, goOn)).answer).toMatchObject({
+      ok: false,
+      refusal: { kind: 'badObservation', message: expect.stringContaining(message) },
+    });
+  });
+
+  it('is refused where the model has none', async () => {
+    const prompts = { action: contract.prompts.action };
+    const answers = { action: contract.answers.action };
+    const { predictor } = opened({}, { contract: { ...contract, prompts, answers } });
+    const question = { camera: 'front', marks };
+    expect((await predictor.predictTrace(observed(), question, goOn)).answer).toMatchObject({
+      refusal: { kind: 'badObservation', message: expect.stringContaining('it has no traces') },
+    });
+  });
+});
+
+describe('a model folder', () => {
+  it('is refused with statistics it does not have, and names those it has', () => {
+    expect(() => readModelParts({ ...settings, statistics: 'bridge_orig' })).toThrow(
+      'statistics of nano: got "bridge_orig", expected one of sim',
+    );
+  });
+
+  it.each<[Record<string, string>, string]>([
+    [{}, 'picture "primary": got no camera, expected one camera with modelKey: primary'],
+    [{ a: 'primary', b: 'primary' }, 'picture "primary": got a, b, expected one camera'],
+  ])('is refused with cameras %j', (cameras, message) => {
+    expect(() => readModelParts({ ...settings, cameras })).toThrow(message);
+  });
+
+  it.each([0, 17, 1.5])('is refused with slices of %d tokens', (sliceTokens) => {
+    expect(() => readModelParts({ ...settings, sliceTokens })).toThrow('expected 1 to 16');
+  });
+
+  it('is refused with graphs of a smaller vocabulary', () => {
+    const { runtime } = scriptedRuntime(1009);
+    expect(() => new Predictor(parts, runtime, settings, () => 0)).toThrow(
+      'vocabulary: got 1009, expected more than 1009',
+    );
+  });
+});
