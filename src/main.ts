@@ -1,5 +1,5 @@
 /** The only wiring file: arguments and environment in, commands run, exit code out. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,11 +9,14 @@ import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { openModel } from './commands/openModel.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
+import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, type Config } from './config.js';
 import { ConfigError, InputError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import type { LoadProgress } from './model/protocol.js';
 import type { ProviderSetting } from './model/session.js';
+import { renderReport } from './report/page.js';
+import { onPolicyFrames, TrainingSet, writeDemonstrations } from './commands/trainingSet.js';
 import { families, instructionFor, type Family } from './robot/sim/tasks.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -130,7 +133,8 @@ interface SimulateFlags extends ModelFlags {
   readonly longest: number;
   readonly traces: number;
   readonly out?: string;
-  readonly record?: true;
+  readonly trainingSet?: string;
+  readonly frames: number;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -155,10 +159,18 @@ withModel(program.command('simulate'))
   .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
   .option('--traces <s>', 'seconds between trace requests; 0: none', number(0), 1)
   .option('--out <folder>', 'report.html with pictures of the first episodes and of failures')
-  .option('--record', 'also one MCAP per episode under --out: a robot bag that replay reads')
+  .option(
+    '--training-set <folder>',
+    'write training frames: demonstrations of the expert (--policy expert), or expert labels where the model gets itself to',
+  )
+  .option('--frames <n>', 'how many demonstrated frames', integer(1), 30000)
   .option('--json', 'last line of stdout: the result as JSON')
   .option('--quiet', 'no line per episode')
   .action(async (flags: SimulateFlags) => {
+    if (flags.trainingSet !== undefined && flags.policy === 'expert') {
+      await demonstrateTo(flags.trainingSet, flags);
+      return;
+    }
     const result = await runSimulate(flags);
     say(tableOf(result));
     if (flags.json)
@@ -171,6 +183,23 @@ withModel(program.command('simulate'))
         }),
       );
   });
+
+async function demonstrateTo(folder: string, flags: SimulateFlags): Promise<void> {
+  const description = readArm(readConfig(flags.config));
+  if (!description)
+    throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
+  const set = new TrainingSet(folder, flags.model);
+  try {
+    await writeDemonstrations(set, description.urdf, flags.seed, flags.frames, (episodes) => {
+      if (episodes % 100 === 0)
+        say(`${set.counts.frames}/${flags.frames} frames, ${episodes} episodes`);
+    });
+  } finally {
+    set.close();
+  }
+  if (flags.json)
+    console.log(JSON.stringify({ command: 'simulate', trainingSet: folder, ...set.counts }));
+}
 
 function parseFamilies(text: string): readonly Family[] {
   return text.split(',').map((name) => {
@@ -187,6 +216,8 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
   if (!description)
     throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
   const client = flags.policy === 'model' ? await openClient(flags, config) : null;
+  const set =
+    flags.trainingSet === undefined ? null : new TrainingSet(flags.trainingSet, flags.model);
   const album = flags.out === undefined ? null : await Album.open(flags.out);
   try {
     const result = await simulate({
@@ -200,7 +231,10 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       families: flags.families,
       longest: flags.longest,
       tracePeriod: flags.traces,
-      ...(album ? { watch: (robot, index) => album.watch(robot, index) } : {}),
+      watch: (robot, index) => {
+        if (set) return onPolicyFrames(set, robot, flags.seed * 100_000 + index);
+        return album?.watch(robot, index);
+      },
       onEpisode: async (episode, index) => {
         if (!flags.quiet) {
           const n = String(index + 1).padStart(String(flags.episodes).length);
@@ -212,8 +246,20 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
         await album?.episodeEnded(episode);
       },
     });
+    if (album) {
+      const report = simulateReport(result, album.shown, {
+        command: `npx magma-vla ${process.argv.slice(2).join(' ')}`,
+        model: flags.policy === 'model' ? flags.model : 'scripted expert',
+        robot: `${config.robot} (${flags.config})`,
+        version,
+      });
+      const page = album.path('report.html');
+      writeFileSync(page, renderReport(report));
+      say(`\nreport: ${page}`);
+    }
     return result;
   } finally {
+    set?.close();
     await client?.close();
   }
 }

@@ -72,11 +72,7 @@ export class Album {
       this.#shots.map(async (shot) => ({ ...shot, picture: await shot.picture })),
     );
     const instruction = instructionFor(result.task);
-    const film: Film = {
-      shots,
-      cameraWidth: cameraSize.width,
-      caption: `${instruction}: ${outcomeWords[result.outcome]}`,
-    };
+    const film: Film = { shots, cameraWidth: cameraSize.width };
     // The picture that says most: with a prediction in it, before the hand is down.
     const best = Math.max(
       0,

@@ -9,7 +9,6 @@ import {
   drawOutlinedLine,
   drawText,
   drawTrace,
-  fillBox,
   markColour,
 } from '../image/draw.js';
 import type { Pixel, RgbImage, TracePrediction } from '../types.js';
@@ -24,13 +23,12 @@ export interface Shot {
 export interface Film {
   readonly shots: readonly Shot[];
   readonly cameraWidth: number;
-  readonly caption: string;
 }
 
 const pathColour = [255, 255, 255] as const;
 
 /** One annotated picture: traces first, then the path, then the numbered marks on top. */
-export function annotate(shot: Shot, { cameraWidth, caption }: Omit<Film, 'shots'>): RgbImage {
+export function annotate(shot: Shot, cameraWidth: number): RgbImage {
   const image = copyImage(shot.picture);
   const zoom = image.width / cameraWidth;
   const large = ({ x, y }: Pixel): Pixel => ({ x: x * zoom, y: y * zoom });
@@ -46,7 +44,6 @@ export function annotate(shot: Shot, { cameraWidth, caption }: Omit<Film, 'shots
     });
   }
   for (const { id, at } of shot.prediction?.marks ?? []) drawNumber(image, id, large(at), width);
-  drawCaption(image, caption);
   return image;
 }
 
@@ -64,25 +61,13 @@ function drawNumber(image: RgbImage, id: number, at: Pixel, width: number): void
   );
 }
 
-function drawCaption(image: RgbImage, caption: string): void {
-  const height = Math.max(9, image.height / 36);
-  const top = Math.floor(image.height - 2.2 * height);
-  fillBox(
-    image,
-    { x: 0, y: top, width: image.width, height: image.height - top },
-    [12, 14, 20],
-    0.72,
-  );
-  drawText(image, caption, { x: height, y: image.height - 1.6 * height }, height, [240, 242, 248]);
-}
-
 /** The episode as a moving picture, 5 frames per second; the last one stays. */
 export async function encodeFilm(film: Film): Promise<Uint8Array> {
-  const frames = film.shots.map((shot) => annotate(shot, film));
+  const frames = film.shots.map((shot) => annotate(shot, film.cameraWidth));
   const last = frames.at(-1)!;
   return encodeAnimatedWebp([...frames, last, last, last, last], 200);
 }
 
 export async function encodeStill(film: Film, index: number): Promise<Uint8Array> {
-  return encodeJpeg(annotate(film.shots[index]!, film), 88);
+  return encodeJpeg(annotate(film.shots[index]!, film.cameraWidth), 88);
 }

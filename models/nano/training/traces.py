@@ -7,7 +7,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from data import NAMES
 from model import causal
+
+
+def places(points):
+    """[[name, x, y], ...] (shares of the picture) -> [names, 2], -1 where a thing is absent."""
+    out = np.full((len(NAMES), 2), -1.0)
+    for name, x, y in points:
+        out[NAMES.index(name)] = x, y
+    return out
 
 
 class Traces:
@@ -59,7 +68,7 @@ class Traces:
         q = torch.exp(-0.5 * ((k - value[point][:, None]) / 1.2) ** 2) * ((k >= 0) & (k <= 255))
         q = q / q.sum(-1, keepdim=True)
         soft = -(q * log[point].gather(1, self.integer[k.clamp(0, 255)])).sum(-1)
-        points = torch.tensor(np.stack([r["points"] for _, _, r in chosen]), dtype=torch.float32)
+        points = torch.tensor(np.stack([places(r["points"]) for _, _, r in chosen]), dtype=torch.float32)
         position, _ = where(features, points)
         loss = soft.mean() + 0.3 * plain.mean() + 0.3 * position
         return loss, {"trace": soft.mean().item(), "text": plain.mean().item()}

@@ -9,8 +9,10 @@ import { fromRpy } from '../../math/quaternion.js';
 import { seededRandom, type Random } from '../../math/random.js';
 import type { EndEffectorDelta, Pixel, RgbImage, Vec3 } from '../../types.js';
 import { expertAction } from './expert.js';
+import type { Frame } from './protocol.js';
 import { pointsOf, project, type Point, type World } from './world.js';
 import {
+  blockColours,
   families,
   instructionFor,
   judge,
@@ -56,8 +58,12 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
   const enough = noisy ? 2 : 2 + horizon;
   for (let k = 0; k < longestEpisode && after < enough; k++) {
     const state = world.state();
-    if (after < 2) frames.push(frameOf(world, seed, task, state));
-    motion.push(pointsOf(world, state));
+    const points = pointsOf(world, state);
+    if (after < 2) {
+      const labels = labelled({ state, camera: world.camera, points }, task, seed);
+      frames.push({ ...labels, image: world.render() });
+    }
+    motion.push(points);
     const action = expertAction(state, task);
     drive(world, state, noisy ? noise(action) : action);
     if (after > 0 || judge(task, start, world.state()) !== 'running') after++;
@@ -70,25 +76,23 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
   }
 }
 
-function frameOf(
-  world: World,
-  episode: number,
+/** What the expert would do in a frame for every instruction that makes sense in it. */
+export function labelled(
+  { state, camera, points }: Pick<Frame, 'state' | 'camera' | 'points'>,
   task: Task,
-  state: SceneState,
-): Omit<Demonstration, 'motion'> {
+  episode: number,
+): Omit<Demonstration, 'motion' | 'image'> {
+  const blocks = blockColours.filter((colour) => state.blocks[colour]);
+  const pads = padColours.map((colour) => ({
+    name: colour,
+    at: project(camera, state.pads[colour]!),
+  }));
   return {
     episode,
-    image: world.render(),
     instruction: instructionFor(task),
     state: [...state.tcp, state.tcpYaw, opening(state)],
-    points: [
-      ...pointsOf(world, state),
-      ...padColours.map((colour) => ({
-        name: colour,
-        at: project(world.camera, state.pads[colour]!),
-      })),
-    ],
-    labels: tasksIn(world.blocks, padColours).map((other) => {
+    points: [...points, ...pads],
+    labels: tasksIn(blocks, padColours).map((other) => {
       const { translation, rotation, gripper } = expertAction(state, other);
       return { instruction: instructionFor(other), action: [...translation, ...rotation, gripper] };
     }),

@@ -12,12 +12,7 @@ import type { PinholeCamera, Pixel, Pose, RgbImage, Vec3 } from '../../types.js'
 import { Physics, type Geoms } from './physics.js';
 import { RayCaster, type Light, type SceneGeometry } from './rayCaster.js';
 import { armServos, blockHalf, mjcfFromUrdf } from './scene.js';
-import {
-  blockColours,
-  padColours,
-  type BlockColour,
-  type SceneState,
-} from './tasks.js';
+import { blockColours, padColours, type BlockColour, type SceneState } from './tasks.js';
 
 export const timestep = 0.0025;
 export const fingerTravel = 0.04;
