@@ -174,10 +174,12 @@ describe('a bag folder', () => {
 describe('a bag that was cut off', () => {
   const messages = [...series('/a', 0, 10, 0.1)];
 
-  it.each([
+  const cut: readonly (readonly [string, BagShape])[] = [
     ['in chunks', { chunkSize: 200, compression: 'zstd' }],
     ['loose', { useChunks: false }],
-  ])('%s gives what is whole, in order, and says how much that is', async (_, shape) => {
+  ];
+
+  it.each(cut)('%s gives what is whole, in order, and says how much that is', async (_, shape) => {
     await inFolder(async (folder) => {
       const bytes = await mcapBytes(messages, shape);
       const path = join(folder, 'x.mcap');
