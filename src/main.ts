@@ -255,7 +255,9 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       });
       const page = album.path('report.html');
       writeFileSync(page, renderReport(report));
-      say(`\nreport: ${page}`);
+      const poster = await album.poster();
+      if (poster) writeFileSync(album.path('episodes.jpg'), poster);
+      say(`\nreport: ${page}${poster ? `   picture: ${album.path('episodes.jpg')}` : ''}`);
     }
     return result;
   } finally {
@@ -284,6 +286,15 @@ function tableOf(result: SimulateResult): string {
   }
   return lines.join('\n');
 }
+
+program
+  .command('demo')
+  .description('a few simulated episodes with models/nano: a table, a page, a picture')
+  .option('--episodes <n>', 'how many', integer(1), 9)
+  .option('--out <folder>', 'where the page goes', join('out', 'demo'))
+  .action(async ({ episodes, out }: { episodes: number; out: string }) => {
+    await program.parseAsync(['simulate', '--episodes', String(episodes), '--seed', '7', '--out', out], { from: 'user' });
+  });
 
 async function main(): Promise<void> {
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import { instructionFor } from '../robot/sim/tasks.js';
 import type { TracePrediction } from '../types.js';
-import { encodeFilm, encodeStill, type Film, type Shot } from './filmstrip.js';
+import { encodeFilm, encodePoster, type Film, type Shot } from './filmstrip.js';
 import type { EpisodeOptions, EpisodeResult } from './episode.js';
 import { cameraSize } from './simulate.js';
 
@@ -17,8 +17,8 @@ export interface ShownEpisode {
   readonly index: number;
   readonly result: EpisodeResult;
   readonly instruction: string;
-  readonly film: Uint8Array;
-  readonly still: Uint8Array;
+  readonly moving: Uint8Array;
+  readonly film: Film;
 }
 
 export class Album {
@@ -73,18 +73,20 @@ export class Album {
     );
     const instruction = instructionFor(result.task);
     const film: Film = { shots, cameraWidth: cameraSize.width };
-    // The picture that says most: with a prediction in it, before the hand is down.
-    const best = Math.max(
-      0,
-      shots.findIndex(({ prediction }) => prediction !== null),
-    );
     this.#shown.push({
       index: this.#index,
       result,
       instruction,
-      film: await encodeFilm(film),
-      still: await encodeStill(film, best),
+      film,
+      moving: await encodeFilm(film),
     });
+  }
+
+  /** One successful episode of each family, as a still picture; null where there is none. */
+  async poster(): Promise<Uint8Array | null> {
+    const done = this.#shown.filter(({ result }) => result.outcome === 'success');
+    const byFamily = new Map(done.map((episode) => [episode.result.task.family, episode]));
+    return byFamily.size === 0 ? null : encodePoster([...byFamily.values()]);
   }
 
   path(name: string): string {

@@ -9,6 +9,7 @@ import {
   drawOutlinedLine,
   drawText,
   drawTrace,
+  fillBox,
   markColour,
 } from '../image/draw.js';
 import type { Pixel, RgbImage, TracePrediction } from '../types.js';
@@ -68,6 +69,42 @@ export async function encodeFilm(film: Film): Promise<Uint8Array> {
   return encodeAnimatedWebp([...frames, last, last, last, last], 200);
 }
 
-export async function encodeStill(film: Film, index: number): Promise<Uint8Array> {
-  return encodeJpeg(annotate(film.shots[index]!, film.cameraWidth), 88);
+export interface PosterColumn {
+  readonly instruction: string;
+  readonly film: Film;
+}
+
+/**
+ * One still picture for a README: a column per episode; above, the marks and where the model said they would move; below,
+ * the end of the episode with the path the gripper took.
+ */
+export async function encodePoster(columns: readonly PosterColumn[]): Promise<Uint8Array> {
+  const { height, width } = columns[0]!.film.shots[0]!.picture;
+  const [gap, caption] = [12, 44];
+  const poster: RgbImage = {
+    height: 2 * height + gap + caption,
+    width: columns.length * (width + gap) - gap,
+    data: new Uint8Array((2 * height + gap + caption) * (columns.length * (width + gap) - gap) * 3).fill(255),
+  };
+  for (const [i, { instruction, film }] of columns.entries()) {
+    const left = i * (width + gap);
+    const { shots, cameraWidth } = film;
+    const predicted = shots.find(({ prediction }) => (prediction?.traces.length ?? 0) > 0) ?? shots[0]!;
+    paste(poster, annotate({ ...predicted, path: [] }, cameraWidth), left, caption);
+    paste(poster, annotate({ ...shots.at(-1)!, prediction: null }, cameraWidth), left, caption + height + gap);
+    drawCaption(poster, instruction, left, width);
+  }
+  return encodeJpeg(poster, 90);
+}
+
+function paste(onto: RgbImage, image: RgbImage, left: number, top: number): void {
+  for (let y = 0; y < image.height; y++) {
+    const row = image.data.subarray(3 * y * image.width, 3 * (y + 1) * image.width);
+    onto.data.set(row, 3 * ((top + y) * onto.width + left));
+  }
+}
+
+function drawCaption(onto: RgbImage, text: string, left: number, width: number): void {
+  fillBox(onto, { x: left, y: 0, width, height: 36 }, [24, 26, 34], 1);
+  drawText(onto, text, { x: left + 12, y: 12 }, 13, [240, 242, 248]);
 }

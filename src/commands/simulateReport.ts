@@ -88,8 +88,8 @@ function gallery(title: string, episodes: readonly ShownEpisode[]) {
   return {
     title,
     note: 'Numbered marks: the points the model was asked about. Coloured lines: where it said they would move in the next 1.6 s. White line: the path the gripper took.',
-    frames: episodes.map(({ film, instruction, result, index }): Frame => ({
-      image: `data:image/webp;base64,${Buffer.from(film).toString('base64')}`,
+    frames: episodes.map(({ moving, instruction, result, index }): Frame => ({
+      image: `data:image/webp;base64,${Buffer.from(moving).toString('base64')}`,
       alt: `${instruction}: ${outcomeWords[result.outcome]}`,
       caption: `Episode ${index + 1}: ${instruction} — ${outcomeWords[result.outcome]} after ${number(result.duration)} s`,
       outcome: result.outcome === 'success' ? 'good' : 'bad',
