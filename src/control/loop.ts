@@ -98,9 +98,12 @@ export class ControlLoop {
     return this.#player.gripper;
   }
 
-  /** Takes up the arm where it stands. Returns why not, where it cannot. */
+  /** Takes up the arm where it stands, whatever was commanded or timed before. Returns why not, where it cannot. */
   activate(at: Instant): Reason | null {
-    return this.#guard.activate(at.nowNs, { stampNs: at.stampNs, ...this.aligner.measured() });
+    const measured = this.aligner.measured();
+    const refused = this.#guard.activate(at.nowNs, { stampNs: at.stampNs, ...measured });
+    if (!refused) this.#last = null;
+    return refused;
   }
 
   deactivate(at: Instant): void {
@@ -113,9 +116,10 @@ export class ControlLoop {
     const measured = this.#observe(at);
     const planned = this.#player.target(at.nowNs);
     const target = this.#reach(planned, measured, at);
-    const verdict = this.#guard.guard({ ...at, ...measured, target, prediction: this.#prediction });
+    const { prediction } = this.#player;
+    const verdict = this.#guard.guard({ ...at, ...measured, target, prediction });
     const sent = this.#send(verdict);
-    this.#last = { ...at, target, verdict, prediction: this.#player.prediction, measured, sent };
+    this.#last = { ...at, target, verdict, prediction, measured, sent };
     this.#observer.onTick?.(this.#last);
     return verdict;
   }
@@ -143,10 +147,6 @@ export class ControlLoop {
   /** Drops what is being played: from the next tick the guard brings the arm to rest. */
   stop(because: string): void {
     this.#player.stop(because);
-  }
-
-  get #prediction(): { observationStampNs: bigint; confidence: number } | null {
-    return this.#player.prediction;
   }
 
   /** What the arm says of itself now. A new episode or a jump of the clock ends what was being played. */

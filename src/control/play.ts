@@ -3,19 +3,17 @@
  * Steady clock; stamps are read once, when a chunk is accepted.
  */
 import type { Config } from '../config.js';
-import * as pose from '../math/pose.js';
-import * as vec3 from '../math/vec3.js';
 import type {
   ActionChunk,
   ActionPrediction,
   ArmTarget,
   Observation,
   Pose,
-  Quaternion,
   Reason,
   Verdict,
 } from '../types.js';
-import { type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
+import { refuseAge, refuseChunk } from './accept.js';
+import type { Instant } from './clock.js';
 import { GripperSwitch } from './gripper.js';
 import type { JointState, MotionState, PoseState } from './motion.js';
 import {
@@ -119,11 +117,13 @@ export class Player {
 
   /**
    * What became of the target. The last goal is held until the guard has let the arm get there, for one step period at
-   * most; then the arm rests.
+   * most; then the arm rests. A halt ends the action: only a new one moves the arm again.
    */
   confirm(verdict: Verdict): void {
     this.#gripper.confirm(verdict.command.gripper);
     if (this.#onGoal && verdict.outcome === 'pass') this.#finish();
+    if (this.#plan && verdict.outcome === 'halt')
+      this.stop(`halted: ${verdict.reasons.map(({ message }) => withoutStop(message)).join('; ')}`);
   }
 
   /** What to say at rest: why nothing newer came, until something does. */
@@ -191,64 +191,9 @@ export class Player {
   }
 }
 
-function refuseChunk(chunk: ActionChunk, config: Config, joints: number): Reason | null {
-  if (chunk.steps.length === 0 || chunk.stepPeriodNs <= 0n)
-    return {
-      code: 'malformedAction',
-      message: `the action has ${chunk.steps.length} steps of ${secondsFromNs(chunk.stepPeriodNs)} s; expected at least one step and a period above 0`,
-    };
-  const bad = chunk.steps.findIndex((_, k) => !isFiniteStep(chunk, k));
-  if (bad !== -1)
-    return {
-      code: 'nonFiniteAction',
-      message: `step ${bad} of the action holds a number that is not finite or a rotation that is none; nothing of it is played`,
-    };
-  if (chunk.kind === 'jointPosition') {
-    const odd = chunk.steps.find((step) => step.position.length !== joints);
-    return odd
-      ? {
-          code: 'malformedAction',
-          message: `the action moves ${odd.position.length} joints; the arm has ${joints}`,
-        }
-      : null;
-  }
-  if (chunk.frameId === config.baseFrame) return null;
-  return {
-    code: 'wrongFrame',
-    message: `the action is given in frame ${chunk.frameId}; the robot is driven in ${config.baseFrame}`,
-  };
-}
-
-function isFiniteStep(chunk: ActionChunk, k: number): boolean {
-  if (!Number.isFinite(chunk.steps[k]!.gripper)) return false;
-  switch (chunk.kind) {
-    case 'endEffectorDelta':
-      return vec3.isFinite(chunk.steps[k]!.translation) && vec3.isFinite(chunk.steps[k]!.rotation);
-    case 'endEffectorPose':
-      return pose.isFinite(chunk.steps[k]!.pose) && isUnit(chunk.steps[k]!.pose.rotation);
-    case 'jointPosition':
-      return chunk.steps[k]!.position.every(Number.isFinite);
-  }
-}
-
-function isUnit(rotation: Quaternion): boolean {
-  return Math.abs(Math.hypot(...rotation) - 1) < 1e-3;
-}
-
-/** A chunk of which only the last step is left is played only where its observation is young enough. */
-function refuseAge(chunk: ActionChunk, ageNs: bigint, guard: Config['guard']): Reason | null {
-  const age = secondsFromNs(ageNs);
-  if (-ageNs > nsFromSeconds(guard.maxFutureStamp))
-    return {
-      code: 'futureStamp',
-      message: `the action's observation is stamped ${(-age).toFixed(3)} s in the future; at most ${guard.maxFutureStamp} s is accepted`,
-    };
-  const onlyLast = elapsedSteps(chunk, ageNs) === chunk.steps.length - 1;
-  if (!onlyLast || ageNs < nsFromSeconds(guard.maxObservationAge)) return null;
-  return {
-    code: 'staleObservation',
-    message: `the action's observation is ${age.toFixed(3)} s old; at most ${guard.maxObservationAge} s is accepted`,
-  };
+/** The guard's sentences end with a full stop; what is quoted in another sentence does not. */
+function withoutStop(sentence: string): string {
+  return sentence.replace(/\.$/, '');
 }
 
 function motionLimits(config: Config, jointNames: readonly string[]): MotionLimits {

@@ -113,6 +113,41 @@ describe('answers', () => {
   });
 });
 
+it('ends an action that the guard halts: the arm moves again with the next one only', async () => {
+  const base = testConfig();
+  const { loop, now, observe, tick } = await begin({
+    ...base,
+    guard: { ...base.guard, minConfidence: 0.5 },
+  });
+  const observation = observe();
+  const request = { observation, requestedNs: now().nowNs };
+  const unsure = prediction(observation, deltas(0.02), 0.3);
+  expect(loop.deliver({ ok: true, value: unsure }, request, now())).toBeNull();
+  expect(tick().outcome).toBe('halt');
+  tick();
+  expect(loop.last!.target).toEqual({
+    kind: 'rest',
+    because: "halted: The policy's confidence is 0.300, at least 0.5 is required",
+    gripper: null,
+  });
+  const sure = prediction(observation, deltas(0.02), 0.8);
+  expect(loop.deliver({ ok: true, value: sure }, request, now())).toBeNull();
+  expect(tick().outcome).not.toBe('halt');
+  expect(loop.last!.target.kind).toBe('joint');
+});
+
+it('is taken up again after a pause, even where the clock of the simulation began anew', async () => {
+  const { loop, now, tick, robot } = await begin(testConfig());
+  loop.deactivate(now());
+  robot.jump(-9_000n * MS);
+  loop.aligner.onReset('next scene');
+  robot.step(20n * MS);
+  expect(loop.activate(now())).toBeNull();
+  expect(tick().outcome).toBe('limited');
+  expect(loop.last!.verdict.reasons.map(({ code }) => code)).toEqual(['rest']);
+  expect(loop.counts.size).toBe(0);
+});
+
 describe('joint actions', () => {
   const steps = [{ position: HOME.map((q) => q + 0.05), gripper: 1 }];
   const chunk: ActionChunk = {
