@@ -2,7 +2,7 @@
  * What must hold of every command, checked from the outside: only from the commands themselves, the limits and the
  * clock. Shares no arithmetic with the guard. Each check returns the violations it found, as sentences.
  */
-import type { ArmCommand, Verdict } from '../../src/types.js';
+import type { Verdict } from '../../src/types.js';
 import { assertGuarded, type Guard } from '../../src/safety/guard.js';
 import { REASONS, type ReasonCode } from '../../src/safety/reasons.js';
 import type { Limits } from './robots.js';
@@ -81,9 +81,10 @@ export class JointChecker {
   }
 
   check(verdict: Verdict, dt: number): string[] {
-    const command = verdict.command as Extract<ArmCommand, { kind: 'joint' }>;
-    if (command.kind !== 'joint' || command.names.join() !== this.names.join())
-      return [`a ${command.kind} command for ${String(command.names)}`];
+    const { command } = verdict;
+    if (command.kind !== 'joint') return [`a ${command.kind} command`];
+    if (command.names.join() !== this.names.join())
+      return [`a command for ${command.names.join()}`];
     const found: string[] = [];
     const [next, speed] = [command.position, command.velocity];
     const acceleration = speed.map((v, i) => (dt > 0 ? (v - this.velocity[i]!) / dt : 0));

@@ -95,7 +95,8 @@ export function jointConfig(
   limits: readonly Limits[] | Limits,
   guard: Readonly<Record<string, unknown>> = {},
 ): Config {
-  const each = arm.jointNames.map((name, i) => [name, 'length' in limits ? limits[i] : limits]);
+  const all: readonly Limits[] = 'lower' in limits ? arm.jointNames.map(() => limits) : limits;
+  const each = arm.jointNames.map((name, i) => [name, all[i]] as const);
   return parseConfig(
     JSON.stringify({
       robot: 'test',
