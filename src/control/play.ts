@@ -16,15 +16,7 @@ import { refuseAge, refuseChunk } from './accept.js';
 import type { Instant } from './clock.js';
 import { GripperSwitch } from './gripper.js';
 import type { JointState, MotionState, PoseState } from './motion.js';
-import {
-  elapsedSteps,
-  endNs,
-  type MotionLimits,
-  type Plan,
-  planChunk,
-  stateAt,
-  stepAt,
-} from './plan.js';
+import { endNs, type MotionLimits, type Plan, planChunk, stateAt, stepAt } from './plan.js';
 
 /** The arm as the guard last commanded it, carried on to now: what motion goes on from where the guard interfered. */
 export interface Commanded {
