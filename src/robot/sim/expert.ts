@@ -9,7 +9,8 @@ import { isHolding, sideSign, type SceneState, type Task } from './tasks.js';
 /** Largest step, m and rad per policy period. */
 export const maxStep = { translation: 0.05, rotation: 0.25 } as const;
 
-const carryHeight = 0.12;
+const carryHeight = 0.115;
+const releaseHeight = 0.026;
 const liftTo = 0.17;
 const graspDepth = 0.004;
 
@@ -34,12 +35,11 @@ function grasp(state: SceneState, colour: Task['block']): EndEffectorDelta {
   const height = state.tcp[2] - z;
   const closing = state.gripperWidth < 0.07;
   if (state.gripperWidth < 0.03) return step(state, [x, y, z + 0.06], yaw, 1);
-  if (error < (closing ? 0.022 : 0.012) && height < (closing ? 0.022 : 0.012)) {
+  if (error < (closing ? 0.024 : 0.016) && height < (closing ? 0.024 : 0.014)) {
     return step(state, [x, y, z - graspDepth], yaw, 0);
   }
-  const funnel =
-    clamp(5 * (error - 0.006), 0, 0.11) +
-    clamp(0.25 * (Math.abs(yaw - state.tcpYaw) - 0.12), 0, 0.04);
+  const turning = clamp(0.2 * (Math.abs(yaw - state.tcpYaw) - 0.15), 0, 0.03);
+  const funnel = clamp(3 * (error - 0.01), 0, 0.11) + turning;
   return step(state, [x, y, Math.max(0.014, z - graspDepth) + funnel], yaw, 1);
 }
 
@@ -55,24 +55,30 @@ function put(state: SceneState, task: Extract<Task, { family: 'put' }>): EndEffe
   const pad = state.pads[task.pad];
   if (!block || !pad) return step(state, state.tcp, state.tcpYaw, 1);
   const [x, y, z] = block.position;
-  const resting = Math.hypot(x - pad[0], y - pad[1]) < 0.03 && z < 0.027;
+  const resting = Math.hypot(x - pad[0], y - pad[1]) < 0.034 && z < 0.027;
   if (resting) {
     return state.gripperWidth > 0.06
       ? lift(state, task.block, 1)
       : step(state, block.position, state.tcpYaw, 1);
   }
   if (!isHolding(state, task.block)) return grasp(state, task.block);
-  // Carry: the height wanted falls from carryHeight to the table as the pad comes near; sideways motion waits for height.
   const away = Math.hypot(pad[0] - state.tcp[0], pad[1] - state.tcp[1]);
-  const wanted = 0.024 + clamp(4 * (away - 0.008), 0, carryHeight - 0.024);
-  const ready = clamp(1 - (wanted - 0.02 - state.tcp[2]) / 0.05, 0, 1);
-  const goal: Vec3 = [
-    state.tcp[0] + (pad[0] - state.tcp[0]) * ready,
-    state.tcp[1] + (pad[1] - state.tcp[1]) * ready,
+  const wanted = releaseHeight + clamp(1.6 * (away - 0.02), 0, carryHeight - releaseHeight);
+  const down = away < 0.026 && state.tcp[2] < releaseHeight + 0.01;
+  return step(state, onTheWay(state, pad[0], pad[1], wanted), state.tcpYaw, down ? 1 : 0);
+}
+
+/**
+ * Sideways motion waits for the height it wants, but never wholly: a label of exactly zero would be one sharp token that
+ * greedy decoding prefers.
+ */
+function onTheWay(state: SceneState, x: number, y: number, wanted: number): Vec3 {
+  const share = clamp(1 - (wanted - 0.03 - state.tcp[2]) / 0.06, 0.15, 1);
+  return [
+    state.tcp[0] + (x - state.tcp[0]) * share,
+    state.tcp[1] + (y - state.tcp[1]) * share,
     wanted,
   ];
-  const down = away < 0.02 && state.tcp[2] < 0.03;
-  return step(state, goal, state.tcpYaw, down ? 1 : 0);
 }
 
 /** Go behind the block at a safe height, descend, push through with closed fingers. */
@@ -89,14 +95,8 @@ function push(state: SceneState, task: Extract<Task, { family: 'push' }>): EndEf
     return step(state, [x, y + sign * 0.04, low], 0, 0, 0.035);
   }
   const error = Math.hypot(state.tcp[0] - x, state.tcp[1] - startY);
-  const height = low + clamp(4 * (error - 0.008), 0, 0.09);
-  const ready = clamp(1 - (height - 0.03 - state.tcp[2]) / 0.05, 0, 1);
-  const goal: Vec3 = [
-    state.tcp[0] + (x - state.tcp[0]) * ready,
-    state.tcp[1] + (startY - state.tcp[1]) * ready,
-    height,
-  ];
-  return step(state, goal, 0, 0);
+  const height = low + clamp(3 * (error - 0.01), 0, 0.09);
+  return step(state, onTheWay(state, x, startY, height), 0, 0);
 }
 
 function step(
