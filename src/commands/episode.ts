@@ -108,9 +108,18 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
     task,
     outcome: robot.outcome,
     duration: Number(robot.stampNs - startNs) / 1e9,
-    reasons: new Map([...guard.counts, ...loop.counts]),
+    reasons: summed(guard.counts, loop.counts),
     halts: [...new Set(halts)],
     actionLatencyMs: run.actionLatencyMs,
     traceLatencyMs: run.traceLatencyMs,
   };
+}
+
+/** Guard and control use some codes alike. */
+function summed(...all: readonly ReadonlyMap<string, number>[]): ReadonlyMap<string, number> {
+  const sum = new Map<string, number>();
+  for (const counts of all) {
+    for (const [code, count] of counts) sum.set(code, (sum.get(code) ?? 0) + count);
+  }
+  return sum;
 }

@@ -84,14 +84,22 @@ export async function encodePoster(columns: readonly PosterColumn[]): Promise<Ui
   const poster: RgbImage = {
     height: 2 * height + gap + caption,
     width: columns.length * (width + gap) - gap,
-    data: new Uint8Array((2 * height + gap + caption) * (columns.length * (width + gap) - gap) * 3).fill(255),
+    data: new Uint8Array(
+      (2 * height + gap + caption) * (columns.length * (width + gap) - gap) * 3,
+    ).fill(255),
   };
   for (const [i, { instruction, film }] of columns.entries()) {
     const left = i * (width + gap);
     const { shots, cameraWidth } = film;
-    const predicted = shots.find(({ prediction }) => (prediction?.traces.length ?? 0) > 0) ?? shots[0]!;
+    const predicted =
+      shots.find(({ prediction }) => (prediction?.traces.length ?? 0) > 0) ?? shots[0]!;
     paste(poster, annotate({ ...predicted, path: [] }, cameraWidth), left, caption);
-    paste(poster, annotate({ ...shots.at(-1)!, prediction: null }, cameraWidth), left, caption + height + gap);
+    paste(
+      poster,
+      annotate({ ...shots.at(-1)!, prediction: null }, cameraWidth),
+      left,
+      caption + height + gap,
+    );
     drawCaption(poster, instruction, left, width);
   }
   return encodeJpeg(poster, 90);
