@@ -64,9 +64,9 @@ describe('the guard under fuzz', () => {
     'keeps the tool in the workspace and the links off the table',
     () => {
       const result = emptyResult();
-      fuzzJoints(3, 600, TICKS, { ...walled, robot: planarArm(2) }, result);
-      fuzzJoints(4, 400, TICKS, { ...walled, robot: planarArm(3) }, result);
-      expectNoViolation(result, 250_000);
+      fuzzJoints(3, 160, TICKS, { ...walled, robot: planarArm(2) }, result);
+      fuzzJoints(4, 120, TICKS, { ...walled, robot: planarArm(3) }, result);
+      expectNoViolation(result, 70_000);
     },
     MINUTES,
   );
@@ -94,8 +94,8 @@ describe('the guard under fuzz', () => {
         ];
       };
       const result = emptyResult();
-      fuzzJoints(5, 60, TICKS, { ...walled, robot, guard, margins }, result);
-      expectNoViolation(result, 15_000);
+      fuzzJoints(5, 40, TICKS, { ...walled, robot, guard, margins }, result);
+      expectNoViolation(result, 10_000);
     },
     MINUTES,
   );
@@ -104,8 +104,8 @@ describe('the guard under fuzz', () => {
     'keeps Cartesian limits and the box with %s output',
     (output) => {
       const result = emptyResult();
-      fuzzCartesian(6, 700, TICKS, output, result);
-      expectNoViolation(result, 175_000);
+      fuzzCartesian(6, 1060, TICKS, output, result);
+      expectNoViolation(result, 265_000);
     },
     MINUTES,
   );
