@@ -69,7 +69,6 @@ class Frames:
         self.executed = np.zeros(n, np.int64)
         self.action = np.zeros((n, k, 7), np.float32)
         self.points = np.full((n, len(NAMES), 2), np.nan, np.float32)
-        self.motion = [r["motion"] for r in rows]
         for i, row in enumerate(rows):
             for j, (text, action) in enumerate(row["labels"]):
                 self.instruction[i, j] = instructions.setdefault(text, len(instructions))
