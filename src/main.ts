@@ -4,6 +4,7 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { runBench, type BenchResult } from './bench/bench.js';
 import { Album } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
@@ -11,13 +12,18 @@ import { openModel } from './commands/openModel.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
 import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, type Config } from './config.js';
+import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError } from './errors.js';
 import type { ModelClient } from './model/client.js';
+import { readContract } from './model/contract.js';
 import type { LoadProgress } from './model/protocol.js';
 import type { ProviderSetting } from './model/session.js';
 import { renderReport } from './report/page.js';
 import { onPolicyFrames, TrainingSet, writeDemonstrations } from './commands/trainingSet.js';
 import { families, instructionFor, type Family } from './robot/sim/tasks.js';
+
+/** Of the built-in arm, rad: above the middle of the table, away from singularities. */
+const builtInHome = [0, -0.25, 0, -2.15, 0, 1.9, 0.785] as const;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const version = (
@@ -287,13 +293,95 @@ function tableOf(result: SimulateResult): string {
   return lines.join('\n');
 }
 
+interface BenchFlags extends ModelFlags {
+  readonly config: string;
+  readonly seconds: number;
+  readonly camera: 'fullHd' | 'vga1';
+  readonly json?: true;
+}
+
+withModel(program.command('bench'))
+  .description('how fast and how steady the whole data path is on this machine')
+  .option('--config <file>', 'robot.yaml of an arm with joints', join(root, 'config', 'sim.yaml'))
+  .option('--seconds <s>', 'per phase: actions alone, then actions beside traces', number(2), 20)
+  .addOption(
+    new Option('--camera <name>', 'which of the streaming cameras the model sees')
+      .choices(['fullHd', 'vga1'])
+      .default('vga1'),
+  )
+  .option('--json', 'last line of stdout: the result as JSON')
+  .action(async (flags: BenchFlags) => {
+    const config = readConfig(flags.config);
+    const description = readArm(config);
+    if (!description)
+      throw new ConfigError(flags.config, 'no description', 'an arm with joints (a URDF)');
+    const result = await runBench({
+      model: resolve(flags.model),
+      cache,
+      config,
+      ...{ arm: description.arm, capsules: description.capsules, home: builtInHome },
+      clock: realClock,
+      provider: flags.provider,
+      threads: flags.threads,
+      sliceTokens: 16,
+      seconds: flags.seconds,
+      modelCamera: flags.camera,
+      onProgress: say,
+    });
+    say(benchTable(result));
+    if (flags.json) console.log(JSON.stringify({ command: 'bench', version, ...result }));
+  });
+
+function benchTable(result: BenchResult): string {
+  const ms = (value: number): string => `${value.toFixed(1)} ms`;
+  const { alone, withTraces, decoding } = result;
+  const phase = (name: string, p: BenchResult['alone']): string =>
+    `  ${name.padEnd(14)} ${p.actionsPerSecond.toFixed(1).padStart(5)} actions/s (p50 ${ms(p.actionLatencyMs.p50)}, p99 ${ms(p.actionLatencyMs.p99)})  ${p.tracesPerSecond.toFixed(2)} traces/s  jitter p99 ${ms(p.controlJitterMs.p99)}`;
+  return [
+    '',
+    phase('actions alone', alone),
+    phase('with traces', withTraces),
+    `  action p99 with traces / without: ${result.actionP99Ratio.toFixed(2)}`,
+    `  decoding: ${decoding.loop.tokensPerSecond.toFixed(0)} tokens/s in one run, ${decoding.step.tokensPerSecond.toFixed(0)} step by step (×${decoding.speedUp.toFixed(2)})`,
+    `  memory: ${result.rssMb.toFixed(0)} MB`,
+  ].join('\n');
+}
+
+program
+  .command('convert')
+  .description(
+    'Hugging Face-style folder → ONNX graphs in the cache (other commands do it by themselves at first use)',
+  )
+  .argument('<folder>', 'model folder with model.json, config.json, tokenizer.json and safetensors')
+  .option('--cache <folder>', 'where graphs go', cache)
+  .option('--json', 'last line of stdout: the result as JSON')
+  .action((folder: string, flags: { cache: string; json?: true }) => {
+    const started = realClock.now().nowNs;
+    const contract = readContract(resolve(folder));
+    const last: Record<string, number> = {};
+    const built = buildGraphs(resolve(folder), contract, flags.cache, ({ stage, fraction }) => {
+      const tenth = Math.floor(10 * fraction);
+      if (last[stage] !== tenth) say(`${stage}: ${10 * tenth} %`);
+      last[stage] = tenth;
+    });
+    const took = Number(realClock.now().nowNs - started) / 1e6;
+    say(`${built.origin === 'built' ? 'built' : 'found'} ${built.folder} in ${seconds(took)}`);
+    if (flags.json)
+      console.log(
+        JSON.stringify({ command: 'convert', version, model: contract.name, ...built, ms: took }),
+      );
+  });
+
 program
   .command('demo')
   .description('a few simulated episodes with models/nano: a table, a page, a picture')
   .option('--episodes <n>', 'how many', integer(1), 9)
   .option('--out <folder>', 'where the page goes', join('out', 'demo'))
   .action(async ({ episodes, out }: { episodes: number; out: string }) => {
-    await program.parseAsync(['simulate', '--episodes', String(episodes), '--seed', '7', '--out', out], { from: 'user' });
+    await program.parseAsync(
+      ['simulate', '--episodes', String(episodes), '--seed', '7', '--out', out],
+      { from: 'user' },
+    );
   });
 
 async function main(): Promise<void> {
