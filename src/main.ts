@@ -21,9 +21,7 @@ import type { ProviderSetting } from './model/session.js';
 import { renderReport } from './report/page.js';
 import { onPolicyFrames, TrainingSet, writeDemonstrations } from './commands/trainingSet.js';
 import { families, instructionFor, type Family } from './robot/sim/tasks.js';
-
-/** Of the built-in arm, rad: above the middle of the table, away from singularities. */
-const builtInHome = [0, -0.25, 0, -2.15, 0, 1.9, 0.785] as const;
+import { home } from './robot/sim/world.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const version = (
@@ -319,7 +317,7 @@ withModel(program.command('bench'))
       model: resolve(flags.model),
       cache,
       config,
-      ...{ arm: description.arm, capsules: description.capsules, home: builtInHome },
+      ...{ arm: description.arm, capsules: description.capsules, home },
       clock: realClock,
       provider: flags.provider,
       threads: flags.threads,

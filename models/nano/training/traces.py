@@ -34,7 +34,18 @@ class Traces:
         number = np.full(codec.v + 16, -1)
         number[codec.integer] = np.arange(256)
         self.number = torch.from_numpy(number)
+        self.mark_words = {codec.ids("Mark")[0], codec.ids(" Mark")[0]}
+        self.at_word = codec.ids(" at")[0]
         self.integer = torch.from_numpy(codec.integer)
+
+    def header(self, answer):
+        """(index of the mark's number in the answer, mark, x, y in 0..1) of every mark that the answer says will move."""
+        number = self.number.tolist()
+        return [
+            (i + 2, number[answer[i + 2]], (number[answer[i + 5]] + 0.5) / 256, (number[answer[i + 7]] + 0.5) / 256)
+            for i in range(len(answer) - 7)
+            if answer[i] in self.mark_words and answer[i + 3] == self.at_word
+        ]
 
     def loss(self, n, rng, where):
         chosen = [self.rows[i] for i in rng.integers(0, len(self.rows), n)]
@@ -58,7 +69,8 @@ class Traces:
             features = m.features(self.to_input(pixels, True))
             x = torch.cat([m.embed(before).expand(n, -1, -1), m.visual_tokens(features), m.embed(ids)], 1)
             t = x.shape[1]
-            h = m.hidden(x, torch.arange(t), causal(t))[:, -longest:]
+            h, half = m.hidden(x, torch.arange(t), causal(t), tap=2)
+            h, half = h[:, -longest:], half[:, -longest:]
             h, target = h[target >= 0], target[target >= 0]
             log = F.log_softmax(m.logits(h), -1)
         value = self.number[target]
@@ -70,5 +82,11 @@ class Traces:
         soft = -(q * log[point].gather(1, self.integer[k.clamp(0, 255)])).sum(-1)
         points = torch.tensor(np.stack([places(r["points"]) for _, _, r in chosen]), dtype=torch.float32)
         position, _ = where(features, points)
-        loss = soft.mean() + 0.3 * plain.mean() + 0.3 * position
-        return loss, {"trace": soft.mean().item(), "text": plain.mean().item()}
+        # Where a mark's number, "at" and "[" stand, the decoder should know that mark's place already.
+        named = [(b, len(r["prompt"]) + i, k, x, y) for b, (_, _, r) in enumerate(chosen) for i, k, x, y in self.header(r["answer"])]
+        rows, places_, marks, xs, ys = (torch.tensor(v) for v in zip(*named))
+        at = torch.stack([xs, ys], -1)
+        heard = torch.stack([half[rows, places_ + j] for j in range(3)], 1)
+        numbered, pixels_off = where.numbered(features[rows], heard, marks, at)
+        loss = soft.mean() + 0.3 * plain.mean() + 0.3 * position + 0.5 * numbered
+        return loss, {"trace": soft.mean().item(), "text": plain.mean().item(), "mark_px": pixels_off.item()}

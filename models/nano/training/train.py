@@ -56,6 +56,17 @@ class Where(nn.Module):
         super().__init__()
         self.own, self.find = nn.Linear(d, 2), nn.Linear(d, 5 * names)
         self.spoken = nn.Linear(d, 4)
+        self.digit, self.mark = nn.Linear(d, 10 * 3), nn.Linear(d, 2)
+
+    def numbered(self, features, heard, marks, at):
+        """Marked images: which cell holds mark k (features [m, g, g, d]), and the decoder's word for its place [m, 3, d]."""
+        m, g, _, d = features.shape
+        out = self.digit(features.reshape(m, g * g, d)).view(m, g * g, 10, 3)[torch.arange(m), :, marks]
+        cell = (at * g).floor().clamp(0, g - 1)
+        index = (cell[:, 1] * g + cell[:, 0]).long()
+        offset = (out[torch.arange(m), index, 1:] - (at * g - cell - 0.5)).abs().sum(-1).mean()
+        error = (self.mark(heard.float()) - (at * 4 - 2)[:, None]).abs().sum(-1).mean()
+        return 0.3 * F.cross_entropy(out[..., 0], index) + 0.3 * offset + error, error * 16
 
     def spoken_of(self, hidden, points):
         """Half-way through the decoder the end of the question says where the named block and pad are: [..., d], [..., 2, 2]."""
