@@ -8,7 +8,9 @@ import { runBench, type BenchResult } from './bench/bench.js';
 import { Album } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
-import { openModel } from './commands/openModel.js';
+import { openModel, readModelWords } from './commands/openModel.js';
+import { replay, type Replayed } from './commands/replay.js';
+import { episodeLine, replayTable } from './commands/replayTable.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
 import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, type Config } from './config.js';
@@ -41,7 +43,11 @@ interface ModelFlags {
   readonly allowMismatch?: true;
 }
 
-async function openClient(flags: ModelFlags, config: Config): Promise<ModelClient> {
+async function openClient(
+  flags: ModelFlags,
+  config: Config,
+  onMismatch: (sentence: string) => void = () => undefined,
+): Promise<ModelClient> {
   const folder = resolve(flags.model);
   if (!existsSync(join(folder, 'model.json'))) {
     throw new ConfigError(
@@ -59,7 +65,10 @@ async function openClient(flags: ModelFlags, config: Config): Promise<ModelClien
     threads: flags.threads,
     mismatch: flags.allowMismatch ? 'allow' : 'refuse',
     onProgress: loadProgress(),
-    onMismatch: (sentence) => say(`warning: ${sentence} (allowed by --allow-mismatch)`),
+    onMismatch: (sentence) => {
+      say(`warning: ${sentence} (allowed by --allow-mismatch)`);
+      onMismatch(sentence);
+    },
   });
   const { provider, decoding, graphs, loadMs, warmUpMs } = client.facts;
   say(
@@ -289,6 +298,67 @@ function tableOf(result: SimulateResult): string {
     );
   }
   return lines.join('\n');
+}
+
+interface ReplayFlags extends ModelFlags {
+  readonly config: string;
+  readonly policy: 'model' | 'recorded' | 'expert';
+  readonly traces: number;
+  readonly out?: string;
+  readonly json?: true;
+  readonly quiet?: true;
+}
+
+withModel(program.command('replay'))
+  .description('a recorded bag through model, control and guard, against what was recorded')
+  .argument('<bag>', 'rosbag2 MCAP: a file or a folder')
+  .requiredOption('--config <file>', 'robot.yaml of the robot that was recorded')
+  .addOption(
+    new Option('--policy <name>', 'who decides; recorded: the actions of the bag itself')
+      .choices(['model', 'recorded', 'expert'])
+      .default('model'),
+  )
+  .option('--traces <s>', 'bag seconds between trace requests; 0: none', number(0), 1)
+  .option('--out <folder>', 'report.html and replay.mcap, for Foxglove or Lichtblick')
+  .option('--json', 'last line of stdout: the result as JSON')
+  .option('--quiet', 'no line per episode')
+  .action(async (bag: string, flags: ReplayFlags) => {
+    const { result } = await runReplay(bag, flags);
+    say(replayTable(result));
+    if (flags.json)
+      console.log(
+        JSON.stringify({
+          command: 'replay',
+          version,
+          model: flags.policy === 'model' ? flags.model : null,
+          ...result,
+        }),
+      );
+  });
+
+async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
+  const config = readConfig(flags.config);
+  const notices: string[] = [];
+  const client =
+    flags.policy === 'model'
+      ? await openClient(flags, config, (sentence) => notices.push(sentence))
+      : null;
+  const words = existsSync(join(flags.model, 'model.json'))
+    ? readModelWords(resolve(flags.model), config)
+    : { decoding: null, traceCamera: null };
+  try {
+    return await replay({
+      ...words,
+      ...{ bag, config, description: readArm(config), clock: realClock },
+      policy: client ?? (flags.policy as 'recorded' | 'expert'),
+      tracePeriod: flags.traces,
+      onEpisode: (episode) => {
+        if (!flags.quiet) say(episodeLine(episode));
+      },
+    });
+  } finally {
+    await client?.close();
+  }
 }
 
 interface BenchFlags extends ModelFlags {

@@ -1,9 +1,11 @@
 /** A model folder as a policy for one robot: contract checked first, then graphs built or found, then warmed up. */
 import { ModelClient } from '../model/client.js';
 import { checkContract, sentenceOf } from '../model/check.js';
+import { type ActionDecoding, actionDecodingFor } from '../model/actionUnits.js';
 import { readContract } from '../model/contract.js';
 import type { LoadProgress } from '../model/protocol.js';
 import type { ProviderSetting } from '../model/session.js';
+import { readTokenizer } from '../model/tokenizer.js';
 import type { Clock } from '../control/clock.js';
 import type { Config } from '../config.js';
 import { MismatchError } from '../errors.js';
@@ -51,4 +53,25 @@ export async function openModel(options: OpenModelOptions): Promise<ModelClient>
     clock,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
+}
+
+export interface ModelWords {
+  /** Action values ↔ ids, with the statistics the model uses on this robot. */
+  readonly decoding: ActionDecoding;
+  /** The camera whose pictures get marks; null where the model answers no traces or no camera feeds them. */
+  readonly traceCamera: string | null;
+}
+
+/** What a model's answers mean on a robot, without its weights. @throws ModelError, InputError */
+export function readModelWords(folder: string, config: Config): ModelWords {
+  const contract = readContract(folder);
+  const endId = readTokenizer(folder).idOf(contract.tokens.eos);
+  const { trace } = contract.answers;
+  const camera = Object.entries(config.cameras).find(
+    ([, { modelKey }]) => modelKey !== undefined && modelKey === trace?.camera,
+  );
+  return {
+    decoding: actionDecodingFor(contract, config, endId),
+    traceCamera: camera?.[0] ?? null,
+  };
 }

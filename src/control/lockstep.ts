@@ -24,6 +24,8 @@ export interface LockstepOptions {
   readonly clock: Clock;
   readonly until: (at: Instant) => string | null;
   readonly maxTicks: number;
+  /** s the arm may take to come to rest at the end; 5 where not given, 0 where no arm follows the commands. */
+  readonly restTime?: number;
   readonly traces?: TraceSchedule;
   readonly observer?: DeskObserver;
 }
@@ -41,6 +43,7 @@ export function lockstepInstant(robot: LockstepRobot): Instant {
 
 export async function runLockstep(options: LockstepOptions): Promise<LockstepResult> {
   const { robot, loop, policy, config, clock, traces, observer, until, maxTicks } = options;
+  const { restTime = 5 } = options;
   const { rateHz } = config.control;
   const periodNs = nsFromSeconds(1 / rateHz);
   const desk = new PolicyDesk({ config, loop, policy, clock, arrival, traces, observer });
@@ -54,7 +57,7 @@ export async function runLockstep(options: LockstepOptions): Promise<LockstepRes
     until,
     maxTicks,
     activationTicks: Math.ceil(5 * rateHz),
-    restTicks: Math.ceil(5 * rateHz),
+    restTicks: Math.ceil(restTime * rateHz),
   });
   // What is still being computed must not meet the first request of the next run.
   await desk.settle();

@@ -28,20 +28,26 @@ export interface SessionEnd {
 }
 
 export async function runSession(options: SessionOptions): Promise<SessionEnd> {
-  const refused = await activate(options);
+  const { loop, pace } = options;
+  let last = await pace();
+  const paced = { ...options, pace: async () => (last = await pace()) };
+  const refused = await activate(paced, last);
   if (refused) return { ended: 'notActivated', because: refused.message, ticks: 0 };
   try {
-    const end = await tickUntilEnd(options);
-    await comeToRest(options, end.because);
+    const end = await tickUntilEnd(paced);
+    await comeToRest(paced, end.because);
     return end;
   } finally {
-    options.loop.deactivate(await options.pace());
+    loop.deactivate(last);
   }
 }
 
-async function activate({ loop, pace, activationTicks }: SessionOptions): Promise<Reason | null> {
-  for (let tick = 1; ; tick++) {
-    const refused = loop.activate(await pace());
+async function activate(
+  { loop, pace, activationTicks }: SessionOptions,
+  first: Instant,
+): Promise<Reason | null> {
+  for (let tick = 1, at = first; ; tick++, at = await pace()) {
+    const refused = loop.activate(at);
     if (!refused || tick >= activationTicks) return refused;
   }
 }

@@ -31,6 +31,7 @@ export class ReplayRobot implements LockstepRobot {
   private readonly bag: Bag;
   private readonly options: ReplayOptions;
   private readonly topics: RobotTopics;
+  private readonly episodeTopic: string | undefined;
   private readonly layouts: ReadonlyMap<string, Layout>;
   private readonly refusals = new Map<string, RefusedMessages>();
   private messages: AsyncGenerator<BagMessage, void> | null = null;
@@ -49,6 +50,7 @@ export class ReplayRobot implements LockstepRobot {
     this.bag = bag;
     this.options = options;
     this.topics = new RobotTopics(config);
+    this.episodeTopic = config.episode?.topic;
     this.absentTopics = [...this.topics.types.keys()].filter((topic) => !bag.counts.has(topic));
     for (const [name, camera] of Object.entries(config.cameras))
       if (camera.modelKey !== undefined && this.absentTopics.includes(camera.topic))
@@ -75,6 +77,11 @@ export class ReplayRobot implements LockstepRobot {
   /** Whether every message has been handed over. */
   get ended(): boolean {
     return this.messages !== null && this.next === null;
+  }
+
+  /** Whether the running episode has been handed over: the next message begins another one, or there is none. */
+  get episodeEnded(): boolean {
+    return this.messages !== null && (this.next === null || this.next.topic === this.episodeTopic);
   }
 
   /** Commands taken so far. */

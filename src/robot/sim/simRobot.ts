@@ -5,10 +5,14 @@
 import { Worker } from 'node:worker_threads';
 import { assertGuarded } from '../../safety/guard.js';
 import type { ArmCommand, RgbImage } from '../../types.js';
+import { openingFromPosition } from '../gripper.js';
 import type { LockstepRobot, RobotListener } from '../robot.js';
 import type { Frame, ServoCommand, SimReply, SimRequest } from './protocol.js';
 import type { SimWorkerData } from './simWorker.js';
 import { instructionFor, type Family, type Outcome, type Task } from './tasks.js';
+
+/** One finger's travel, m. */
+const fingers = { closed: 0, open: 0.04 } as const;
 
 export interface SimOptions {
   /** Text of the arm's URDF. */
@@ -87,7 +91,9 @@ export class SimRobot implements LockstepRobot {
     return reply.task;
   }
 
+  /** A listener that `reset` has told already is not told again. */
   start(listener: RobotListener): Promise<void> {
+    if (listener === this.#listener) return Promise.resolve();
     this.#listener = listener;
     this.#announce();
     return Promise.resolve();
@@ -109,7 +115,7 @@ export class SimRobot implements LockstepRobot {
     const listener = this.#listener;
     const { stampNs, joints, gripperWidth } = reply;
     listener?.onJoints({ stampNs, names: this.#options.jointNames, ...joints });
-    listener?.onGripper({ stampNs, opening: Math.min(1, Math.max(0, gripperWidth / 0.08)) });
+    listener?.onGripper({ stampNs, opening: openingFromPosition(gripperWidth / 2, fingers) });
     if (reply.frame) this.#frames.push(reply.frame);
     if (reply.image) listener?.onImage(this.#options.camera, reply.image);
   }

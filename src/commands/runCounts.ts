@@ -1,0 +1,79 @@
+/** What happened in a run, counted: predictions and their hash, refusals by kind, halts by code. */
+import { createHash } from 'node:crypto';
+import type { Tick } from '../control/loop.js';
+import type { ActionPrediction, Answer, TracePrediction } from '../types.js';
+
+export type Counts = Readonly<Record<string, number>>;
+
+export class RunCounts {
+  readonly #hash = createHash('sha256');
+  readonly #refusals: Record<string, number> = {};
+  readonly #halts: Record<string, number> = {};
+  /** Codes of the halt that goes on; a halt of many ticks is one. */
+  #halting = '';
+  #predictions = 0;
+  #traces = 0;
+
+  get predictions(): number {
+    return this.#predictions;
+  }
+
+  get traces(): number {
+    return this.#traces;
+  }
+
+  /** Refused answers by kind; those to trace requests as `trace kind`. */
+  get refusals(): Counts {
+    return this.#refusals;
+  }
+
+  /** Halts by code: each time the guard began to halt for it, however long that lasted. */
+  get halts(): Counts {
+    return this.#halts;
+  }
+
+  addAction(answer: Answer<ActionPrediction>): void {
+    if (!answer.ok) {
+      count(this.#refusals, answer.refusal.kind);
+      return;
+    }
+    this.#predictions++;
+    this.#hash.update(JSON.stringify(answer.value.chunk, stringified));
+  }
+
+  addTrace(answer: Answer<TracePrediction>): void {
+    if (!answer.ok) {
+      count(this.#refusals, `trace ${answer.refusal.kind}`);
+      return;
+    }
+    this.#traces++;
+    this.#hash.update(JSON.stringify(answer.value.traces));
+  }
+
+  addTick({ verdict }: Tick): void {
+    const halting =
+      verdict.outcome === 'halt' ? verdict.reasons.map(({ code }) => code).join(' ') : '';
+    if (halting !== '' && halting !== this.#halting)
+      for (const { code } of verdict.reasons)
+        if (!this.#halting.split(' ').includes(code)) count(this.#halts, code);
+    this.#halting = halting;
+  }
+
+  /** Another guard takes over: its first halt is a new one. */
+  newGuard(): void {
+    this.#halting = '';
+  }
+
+  /** SHA-256 over every action and trace in order: equal hashes are equal runs. Ends the counting. */
+  predictionsSha256(): string {
+    return this.#hash.digest('hex');
+  }
+}
+
+function count(counts: Record<string, number>, key: string): void {
+  counts[key] = (counts[key] ?? 0) + 1;
+}
+
+function stringified(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? value.toString() : value;
+}
