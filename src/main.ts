@@ -10,6 +10,8 @@ import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { openModel, readModelWords } from './commands/openModel.js';
 import { replay, type Replayed } from './commands/replay.js';
+import { ReplayAlbum } from './commands/replayAlbum.js';
+import { replayReport } from './commands/replayReport.js';
 import { episodeLine, replayTable } from './commands/replayTable.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
 import { simulateReport } from './commands/simulateReport.js';
@@ -346,8 +348,10 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
   const words = existsSync(join(flags.model, 'model.json'))
     ? readModelWords(resolve(flags.model), config)
     : { decoding: null, traceCamera: null };
+  const { out } = flags;
+  let album: ReplayAlbum | null = null;
   try {
-    return await replay({
+    const replayed = await replay({
       ...words,
       ...{ bag, config, description: readArm(config), clock: realClock },
       policy: client ?? (flags.policy as 'recorded' | 'expert'),
@@ -355,8 +359,24 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
       onEpisode: (episode) => {
         if (!flags.quiet) say(episodeLine(episode));
       },
+      ...(out === undefined
+        ? {}
+        : { watch: async (robot) => (album = await ReplayAlbum.open(out, config, robot)) }),
     });
+    if (out !== undefined) {
+      const report = replayReport(replayed, album!.frames(), {
+        command: `npx magma-vla ${process.argv.slice(2).join(' ')}`,
+        model: flags.policy === 'model' ? flags.model : `${flags.policy} actions`,
+        robot: `${config.robot} (${flags.config})`,
+        version,
+        mismatches: notices,
+      });
+      writeFileSync(join(out, 'report.html'), renderReport(report));
+      say(`\nreport: ${join(out, 'report.html')}   recording: ${join(out, 'replay.mcap')}`);
+    }
+    return replayed;
   } finally {
+    await (album as ReplayAlbum | null)?.close();
     await client?.close();
   }
 }
