@@ -26,7 +26,7 @@ class Traces:
         self.model, self.codec, self.to_input = model, codec, to_input
         self.images, self.rows = [], []
         for folder in folders:
-            if not os.path.exists(f"{folder}/marks.jsonl"):
+            if os.path.getsize(f"{folder}/marks.jsonl") == 0:
                 continue
             lines = open(f"{folder}/marks.jsonl").read().splitlines()
             self.images.append(np.memmap(f"{folder}/marked.rgb", np.uint8, "r", shape=(len(lines), size, size, 3)))
