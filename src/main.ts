@@ -148,6 +148,7 @@ interface SimulateFlags extends ModelFlags {
   readonly longest: number;
   readonly traces: number;
   readonly out?: string;
+  readonly record?: true;
   readonly trainingSet?: string;
   readonly frames: number;
   readonly json?: true;
@@ -174,6 +175,7 @@ withModel(program.command('simulate'))
   .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
   .option('--traces <s>', 'seconds between trace requests; 0: none', number(0), 1)
   .option('--out <folder>', 'report.html with pictures of the first episodes and of failures')
+  .option('--record', 'with --out: episodes.mcap there, which replays with the same --config')
   .option(
     '--training-set <folder>',
     'write training frames: demonstrations of the expert (--policy expert), or expert labels where the model gets itself to',
@@ -226,6 +228,8 @@ function parseFamilies(text: string): readonly Family[] {
 }
 
 async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
+  if (flags.record && flags.out === undefined)
+    throw new ConfigError('--record', 'no --out', 'a folder to record into: --out <folder>');
   const config = readConfig(flags.config);
   const description = readArm(config);
   if (!description)
@@ -246,6 +250,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       families: flags.families,
       longest: flags.longest,
       tracePeriod: flags.traces,
+      record: flags.record && album ? album.path('episodes.mcap') : undefined,
       watch: (robot, index) => {
         if (set) return onPolicyFrames(set, robot, flags.seed * 100_000 + index);
         return album?.watch(robot, index);

@@ -9,6 +9,7 @@ import type { Policy } from '../control/policy.js';
 import type { Samples } from '../control/samples.js';
 import type { Config } from '../config.js';
 import { Guard } from '../safety/guard.js';
+import type { RobotListener } from '../robot/robot.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import type { Family, Outcome, Task } from '../robot/sim/tasks.js';
 import type { ArmDescription } from './arm.js';
@@ -19,6 +20,8 @@ export interface EpisodeOptions {
   readonly robot: SimRobot;
   /** Lives through all episodes: episode numbers grow, so that late answers are known as such. */
   readonly aligner: Aligner;
+  /** Hears the robot: the aligner, or a tee that ends in it. The same through all episodes. */
+  readonly listener: RobotListener;
   readonly policy: Policy;
   readonly clock: Clock;
   /** Lock-step: simulated time, fixed latency. Wall: real time and latency. */
@@ -88,7 +91,7 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
     },
   };
   const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer });
-  await robot.start(aligner);
+  await robot.start(options.listener);
   const startNs = robot.stampNs;
   const until = (): string | null => {
     if (robot.outcome !== 'running') return robot.outcome;

@@ -29,6 +29,8 @@ import {
   type Asked,
   type RoundTrip,
   type Score,
+  compareWithRun,
+  type SamePredictions,
   scoreAgainstRecord,
 } from './replayScore.js';
 import { RunCounts, type Counts } from './runCounts.js';
@@ -89,6 +91,8 @@ export interface ReplayResult {
   /** Why predictions and record are not compared; null where they are. */
   readonly notCompared: string | null;
   readonly tokenRoundTrip: RoundTrip | null;
+  /** Against the predictions of the run that was recorded; null where the bag holds none, or its actions are played. */
+  readonly recordedRun: SamePredictions | null;
   readonly refusals: Counts;
   readonly halts: Counts;
   readonly reasons: Counts;
@@ -325,6 +329,8 @@ class Replay {
       actionError,
       notCompared,
       tokenRoundTrip: roundTrip,
+      recordedRun:
+        this.#options.policy === 'recorded' ? null : await compareWithRun(this.#bag, this.#asked),
       refusals: counts.refusals,
       halts: counts.halts,
       reasons: Object.fromEntries(this.#reasons),

@@ -1,8 +1,7 @@
 /** What a replay leaves behind: replay.mcap as it goes, and the pictures of its page. Marks and traces are drawn here. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { secondsFromNs } from '../control/clock.js';
-import type { Tick } from '../control/loop.js';
+import { type Instant, secondsFromNs } from '../control/clock.js';
 import type { Config } from '../config.js';
 import { DataError } from '../errors.js';
 import { rgbFromCamera } from '../image/camera.js';
@@ -11,9 +10,10 @@ import { resizePillow } from '../image/pillow.js';
 import type { Frame } from '../report/runReport.js';
 import { Recorder } from '../robot/replay/recorder.js';
 import type { ReplayRobot } from '../robot/replay/replayRobot.js';
-import type { ActionPrediction, Answer, Observation, Pixel, TracePrediction } from '../types.js';
+import type { Answer, Observation, Pixel, TracePrediction } from '../types.js';
 import { annotate } from './filmstrip.js';
 import type { ReplayWatcher } from './replay.js';
+import { decisionsInto } from './runRecorder.js';
 
 /** Pictures on the page: where there are more, every second one goes, then every fourth … */
 const mostShown = 24;
@@ -30,6 +30,9 @@ interface Shown {
 
 export class ReplayAlbum implements ReplayWatcher {
   readonly listener: Recorder;
+  readonly onAction: ReturnType<typeof decisionsInto>['onAction'];
+  readonly onTick: ReturnType<typeof decisionsInto>['onTick'];
+  readonly #decisions: ReturnType<typeof decisionsInto>;
   readonly #startNs: bigint;
   #shown: Shown[] = [];
   #stride = 1;
@@ -47,6 +50,8 @@ export class ReplayAlbum implements ReplayWatcher {
 
   private constructor(recorder: Recorder, startNs: bigint) {
     this.listener = recorder;
+    this.#decisions = decisionsInto(recorder);
+    ({ onAction: this.onAction, onTick: this.onTick } = this.#decisions);
     this.#startNs = startNs;
   }
 
@@ -58,23 +63,11 @@ export class ReplayAlbum implements ReplayWatcher {
     if (camera !== undefined) this.#pictures.push(this.#picture(observation, camera, null));
   }
 
-  onAction(answer: Answer<ActionPrediction>): void {
-    if (answer.ok) this.listener.action(answer.value);
-    else this.listener.refusal(answer.refusal);
-  }
-
-  onTrace(answer: Answer<TracePrediction>, observation: Observation): void {
-    if (!this.#asksTraces) this.#shown = [];
-    this.#asksTraces = true;
+  onTrace(answer: Answer<TracePrediction>, observation: Observation, at: Instant): void {
+    if (!this.#asksTraces) [this.#shown, this.#offered, this.#asksTraces] = [[], 0, true];
     const camera = answer.ok ? answer.value.camera : Object.keys(observation.images)[0]!;
-    if (answer.ok) this.listener.traces(answer.value, observation.images[camera]?.frameId ?? '');
-    else this.listener.refusal(answer.refusal);
+    this.#decisions.onTrace(answer, observation, at);
     this.#pictures.push(this.#picture(observation, camera, answer));
-  }
-
-  onTick({ verdict }: Tick): void {
-    this.listener.verdict(verdict);
-    this.listener.command(verdict.command);
   }
 
   async settle(): Promise<void> {
@@ -109,7 +102,6 @@ export class ReplayAlbum implements ReplayWatcher {
   ): Promise<void> {
     const image = observation.images[camera];
     if (!image) return;
-    const offered = this.#offered++;
     let jpeg: Uint8Array;
     try {
       const source = await rgbFromCamera(image, `camera ${camera}`);
@@ -133,7 +125,7 @@ export class ReplayAlbum implements ReplayWatcher {
       this.listener.annotatedImage(camera, {
         ...{ kind: 'compressed', format: 'jpeg', stampNs, frameId, data: jpeg },
       });
-    if (offered % this.#stride === 0) this.#show(observation, jpeg, answer);
+    if (this.#offered++ % this.#stride === 0) this.#show(observation, jpeg, answer);
   }
 
   #show(observation: Observation, jpeg: Uint8Array, answer: Shown['answer']): void {
@@ -151,7 +143,7 @@ function zoomFor(side: number): number {
 
 function traceWords(answer: Answer<TracePrediction> | null): string {
   if (!answer) return '';
-  if (!answer.ok) return `no trace: ${answer.refusal.message}`;
+  if (!answer.ok) return `no trace (${answer.refusal.kind})`;
   const ids = answer.value.traces.map(({ id }) => id);
   if (ids.length === 0) return 'no mark is said to move';
   return `${ids.length === 1 ? 'mark' : 'marks'} ${ids.join(', ')} said to move`;

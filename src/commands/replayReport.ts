@@ -78,6 +78,15 @@ function figuresOf(result: ReplayResult): RunReport['figures'] {
     },
     { label: 'Traces', value: String(result.traces), note: 'one picture with marks each' },
     { label: 'Halts', value: String(sum(result.halts)), note: 'by the guard' },
+    ...(result.recordedRun
+      ? [
+          {
+            label: 'As in the recorded run',
+            value: `${result.recordedRun.identical} of ${result.recordedRun.compared}`,
+            note: 'predictions that are the same to the last bit',
+          },
+        ]
+      : []),
     ...(trip
       ? [
           {

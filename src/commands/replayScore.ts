@@ -1,4 +1,5 @@
 /** Predictions against the record, per dimension of a recorded action, and what tokens make of recorded actions. */
+import { isDeepStrictEqual } from 'node:util';
 import { dimensionError } from '../report/dimensionError.js';
 import type { DimensionTrack } from '../report/runReport.js';
 import {
@@ -14,6 +15,11 @@ import {
   type RecordedValues,
 } from '../robot/replay/messages.js';
 import type { RecordedAction, RecordedActions } from '../robot/replay/recordedPolicy.js';
+import type { Bag } from '../robot/replay/bag.js';
+import { decodeCdr } from '../robot/replay/cdr.js';
+import { actionFromMessage } from '../robot/replay/outputMessages.js';
+import { outputTopics } from '../robot/replay/recorder.js';
+import { layoutOf } from '../robot/replay/schemas.js';
 import type { RefusedMessages } from '../robot/replay/replayRobot.js';
 import { DataError } from '../errors.js';
 import type { ActionChunk, ActionPrediction } from '../types.js';
@@ -185,4 +191,32 @@ export class RoundTripTally {
       clipped: named(this.#clipped),
     };
   }
+}
+
+export interface SamePredictions {
+  /** Observations for which both this replay and the recorded run have a prediction. */
+  readonly compared: number;
+  /** Of them, those whose actions are equal to the last bit. */
+  readonly identical: number;
+}
+
+/** Against the predictions that a recorded run left in the bag; null where it holds none. */
+export async function compareWithRun(
+  bag: Bag,
+  asked: readonly Asked[],
+): Promise<SamePredictions | null> {
+  const topic = bag.topics.get(outputTopics.actionChunk);
+  if (!topic || !bag.counts.has(topic.topic)) return null;
+  const replayed = new Map(asked.map(({ stampNs, prediction }) => [stampNs, prediction]));
+  const layout = layoutOf(topic);
+  let [compared, identical] = [0, 0];
+  for await (const { data, logTimeNs } of bag.messages(new Set([topic.topic]))) {
+    const where = `topic ${topic.topic} at ${logTimeNs} ns`;
+    const recorded = actionFromMessage(decodeCdr(layout, data, where), where);
+    const prediction = replayed.get(recorded.observationStampNs);
+    if (!prediction) continue;
+    compared++;
+    if (isDeepStrictEqual(prediction.chunk, recorded.chunk)) identical++;
+  }
+  return { compared, identical };
 }

@@ -33,6 +33,12 @@ export function replayTable(result: ReplayResult): string {
       `  ${tokenRoundTrip.actions} recorded actions to tokens and back: off by at most ${worst.toFixed(3)} bins${clipped === '' ? '' : `; clipped by the statistics: ${clipped}`}`,
     );
   }
+  if (result.recordedRun) {
+    const { compared, identical } = result.recordedRun;
+    lines.push(
+      `  predictions of the recorded run: ${identical} of ${compared} are the same to the last bit`,
+    );
+  }
   const rows: readonly (readonly [string, Counts])[] = [
     ['refusals', result.refusals],
     ['halts', result.halts],

@@ -1,5 +1,4 @@
 /** `simulate`: seeded episodes through policy, control and guard; how often the task was done, and what went wrong. */
-import { createHash } from 'node:crypto';
 import { Aligner } from '../control/align.js';
 import type { Clock } from '../control/clock.js';
 import type { TraceSchedule } from '../control/desk.js';
@@ -9,9 +8,13 @@ import { wilsonInterval } from '../math/statistics.js';
 import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
 import { families, type Family } from '../robot/sim/tasks.js';
 import { SimRobot } from '../robot/sim/simRobot.js';
+import { Recorder } from '../robot/replay/recorder.js';
 import type { Mark, Observation, TracePrediction } from '../types.js';
 import type { ArmDescription } from './arm.js';
 import { runEpisode, type EpisodeOptions, type EpisodeResult } from './episode.js';
+import { RunCounts } from './runCounts.js';
+import { demonstrationInto } from './runRecorder.js';
+import { tee } from './tee.js';
 import { TraceScore, type TraceError } from './traceScore.js';
 
 export interface SimulateOptions {
@@ -28,6 +31,8 @@ export interface SimulateOptions {
   readonly longest: number;
   /** s between trace requests; 0: none. */
   readonly tracePeriod: number;
+  /** MCAP file of all episodes, which replays with the same configuration. */
+  readonly record?: string | undefined;
   readonly onEpisode?: (result: EpisodeResult, index: number) => void | Promise<void>;
   /** Called with the robot before an episode; what it returns watches that episode. */
   readonly watch?: (robot: SimRobot, index: number) => EpisodeOptions['observer'];
@@ -86,9 +91,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
     arm: description.arm,
     nowNs: options.pace === 'lockstep' ? () => robot.stampNs : () => options.clock.now().nowNs,
   });
-  const hash = createHash('sha256');
+  const counts = new RunCounts();
   const score = new TraceScore();
-  const refusals: Record<string, number> = {};
   const results: EpisodeResult[] = [];
   const traces: TraceSchedule | undefined =
     options.tracePeriod > 0 && policy.requestTrace
@@ -98,6 +102,11 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
           what: (observation) => ({ camera, marks: marksAt(robot, observation) }),
         }
       : undefined;
+  const { record } = options;
+  const recorder =
+    record === undefined ? null : await Recorder.open(record, config, () => robot.stampNs);
+  const listener = recorder ? tee(aligner, recorder) : aligner;
+  const recording = recorder && demonstrationInto(recorder, config);
   try {
     for (let i = 0; i < episodes; i++) {
       const family = options.families[i % options.families.length]!;
@@ -106,22 +115,23 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
       const observer: EpisodeOptions['observer'] = {
         ...watching,
         onAction: (answer, request, notPlayed, at) => {
-          if (answer.ok) hash.update(JSON.stringify(answer.value.chunk, stringified));
-          else refusals[answer.refusal.kind] = (refusals[answer.refusal.kind] ?? 0) + 1;
+          counts.addAction(answer);
+          recording?.onAction(answer, request, notPlayed, at);
           watching?.onAction?.(answer, request, notPlayed, at);
         },
         onTrace: (answer, observation, at) => {
-          if (answer.ok) {
-            hash.update(JSON.stringify(answer.value.traces));
-            predicted.push(answer.value);
-          } else
-            refusals[`trace ${answer.refusal.kind}`] =
-              (refusals[`trace ${answer.refusal.kind}`] ?? 0) + 1;
+          counts.addTrace(answer);
+          if (answer.ok) predicted.push(answer.value);
+          recording?.onTrace(answer, observation, at);
           watching?.onTrace?.(answer, observation, at);
+        },
+        onTick: (tick) => {
+          recording?.onTick(tick);
+          watching?.onTick?.(tick);
         },
       };
       const result = await runEpisode({
-        ...{ config, description, robot, aligner, policy, family, traces, observer },
+        ...{ config, description, robot, aligner, listener, policy, family, traces, observer },
         clock: options.clock,
         pace: options.pace,
         longest: options.longest,
@@ -129,15 +139,17 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
       });
       for (const prediction of predicted) score.add(prediction, robot.frames, cameraSize);
       results.push(result);
+      await recorder?.drain();
       await options.onEpisode?.(result, i);
     }
   } finally {
     await robot.stop();
+    await recorder?.close();
   }
   return summary(options, policy.name, results, {
-    refusals,
+    refusals: counts.refusals,
     traceError: score.error(),
-    predictionsSha256: hash.digest('hex'),
+    predictionsSha256: counts.predictionsSha256(),
   });
 }
 
@@ -149,10 +161,6 @@ export function marksAt(robot: SimRobot, observation: Observation): Mark[] {
     .filter(
       ({ at }) => at.x >= 0 && at.y >= 0 && at.x < cameraSize.width && at.y < cameraSize.height,
     );
-}
-
-function stringified(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value;
 }
 
 export function rateOf(results: readonly EpisodeResult[]): Rate {
