@@ -42,10 +42,9 @@ export function markedSample(
   if (!trace) return null;
   const chosen = points.filter(({ at }) => isInside(at[0]!, image) && random.uniform() < share);
   if (chosen.length === 0) return null;
-  const ids = shuffled(
-    chosen.map((_, i) => i + 1),
-    random,
-  );
+  // Half of the pictures number the points in their order, as the node does; the others at random: digits must be read.
+  const inOrder = chosen.map((_, i) => i + 1);
+  const ids = random.uniform() < 0.5 ? inOrder : shuffled(inOrder, random);
   const marks = chosen
     .map(({ at }, i): Mark => ({ id: ids[i]!, at: at[0]! }))
     .sort((a, b) => a.id - b.id);
