@@ -2,6 +2,7 @@
  * The built-in simulation as a robot: physics and camera live in a worker, time is ours to advance. In a wall-clock run
  * the caller advances it at the pace of the real clock.
  */
+import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { assertGuarded } from '../../safety/guard.js';
 import type { ArmCommand, RgbImage } from '../../types.js';
@@ -43,7 +44,7 @@ export class SimRobot implements LockstepRobot {
       world: { urdf: options.urdf, camera: options.cameraSize },
       cameraPeriodNs: options.cameraPeriodNs,
     };
-    this.#worker = new Worker(new URL('./simWorker.js', import.meta.url), { workerData });
+    this.#worker = new Worker(builtWorker(), { workerData });
     this.#worker.on('message', (reply: SimReply) => this.#settle(reply));
     this.#worker.on('error', (error) => this.#fail(error));
     this.#worker.on('exit', (code) =>
@@ -154,4 +155,11 @@ export class SimRobot implements LockstepRobot {
   #fail(error: Error): void {
     for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
+}
+
+/** The built worker: beside this file, or, where this file runs from the sources, in dist. */
+function builtWorker(): URL {
+  const beside = new URL('./simWorker.js', import.meta.url);
+  const built = new URL('../../../dist/robot/sim/simWorker.js', import.meta.url);
+  return existsSync(beside) ? beside : built;
 }
