@@ -2,6 +2,9 @@
  * Guarding a tool pose or twist where joints are not commanded: norms of velocity, acceleration and jerk, the workspace
  * box, and, where an arm model and joint readings are there, singularities. The commanded pose is the integral of the
  * commanded twist.
+ *
+ * Targets are in the frame the arm is measured in. Who is sent poses is held to them by its own controller; who is sent
+ * twists is not, so a twist takes the arm from where it is measured, and the integral only tells whether it follows.
  */
 import { type Arm } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
@@ -135,10 +138,14 @@ export class CartesianOutput implements Output {
 
   towards(target: Target, shares: SpeedShares, nowNs: bigint, dt: number): readonly GuardReason[] {
     const raw = normalised((target as Extract<Target, { kind: 'pose' }>).pose);
-    if (dt <= 0) return this.isOn(raw) ? [] : [lagReason(this.lagOf(raw, dt), shares, dt)];
+    if (dt <= 0) {
+      const here = this.inCommandedFrame(raw);
+      return this.isOn(here) ? [] : [lagReason(this.lagOf(here, dt), shares, dt)];
+    }
     const reasons: GuardReason[] = [];
-    const wanted = this.clampStep(this.clampToBox(raw, reasons), nowNs, reasons);
-    const [linearTarget, angularTarget] = this.velocitiesOf(wanted, dt);
+    const clamped = this.clampStep(this.clampToBox(raw, reasons), nowNs, reasons);
+    const [linearTarget, angularTarget] = this.velocitiesOf(clamped, dt);
+    const wanted = this.inCommandedFrame(clamped);
     const [linearError, angularError] = difference(this.commanded, wanted);
     let share = shares.scale * shares.ramp;
     const propose = (): readonly [Vec3, Vec3] => [
@@ -201,8 +208,20 @@ export class CartesianOutput implements Output {
   }
 
   private restartTarget(nowNs: bigint): void {
-    this.lastTarget = this.commanded;
-    this.window.restart(this.commanded, nowNs);
+    const from = this.config.output === 'twist' ? this.measured : this.commanded;
+    this.lastTarget = from;
+    this.window.restart(from, nowNs);
+  }
+
+  /** For a twist: as far from the commanded pose as the target is from the measured one, in translation and rotation. */
+  private inCommandedFrame(target: Pose): Pose {
+    if (this.config.output !== 'twist') return target;
+    const [translation, rotation] = difference(this.measured, target);
+    const turn = quaternion.fromRotationVector(rotation);
+    return {
+      translation: vec3.add(this.commanded.translation, translation),
+      rotation: quaternion.normalise(quaternion.multiply(turn, this.commanded.rotation)),
+    };
   }
 
   /** No target is followed. A twist guard at rest forgets what its integral has drifted: the output stays 0. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as quaternion from '../../src/math/quaternion.js';
+import * as vec3 from '../../src/math/vec3.js';
 import { assertGuarded, Guard, type GuardInput } from '../../src/safety/guard.js';
 import type { Pose, Vec3, Verdict } from '../../src/types.js';
 import { builtinArm, cartesianConfig, cartesianInput, jointInput, MS } from './robots.js';
@@ -50,6 +51,15 @@ class Bench {
   run(target: Pose, seconds: number): Verdict[] {
     return Array.from({ length: Math.round(seconds * 50) }, () => this.tick(target));
   }
+}
+
+/** Where one tick of a twist takes a pose. */
+function integrated({ translation, rotation }: Pose, linear: Vec3, angular: Vec3): Pose {
+  const turn = quaternion.fromRotationVector(vec3.scale(angular, 0.02));
+  return {
+    translation: vec3.addScaled(translation, linear, 0.02),
+    rotation: quaternion.normalise(quaternion.multiply(turn, rotation)),
+  };
 }
 
 const codesOf = (verdict: Verdict): string[] => verdict.reasons.map(({ code }) => code);
@@ -199,12 +209,50 @@ describe('the Cartesian guard', () => {
 
   it('holds a twist to the workspace from where the arm is measured, too', () => {
     const guard = new Guard(cartesianConfig('twist', LIMITS), null, null);
-    const target = at([0.49, 0, 0.2]);
+    const target = at([0.6, 0, 0.2]);
     guard.activate(0n, cartesianInput(at([0.45, 0, 0.2]), target, 0n));
-    // The arm drifted to the face: the integral alone would still allow 4 cm.
+    // The arm drifted to the face: the integral alone would still allow 5 cm.
     const verdict = guard.guard(cartesianInput(at([0.5, 0, 0.2]), target, TICK));
     expect(codesOf(verdict)).toEqual(['workspace']);
     expect(verdict.command).toMatchObject({ kind: 'twist', linear: [0, 0, 0] });
+  });
+
+  it('leaves an arm that was pushed where it is, for twists of zero actions', () => {
+    const guard = new Guard(cartesianConfig('twist', LIMITS), null, null);
+    let [nowNs, measured, target] = [0n, HOME, HOME];
+    guard.activate(nowNs, cartesianInput(measured, target, nowNs));
+    for (let tick = 0; tick < 200; tick++) {
+      nowNs += TICK;
+      // Pushed once by 3 cm and 0.1 rad; every 0.2 s an action of zero: stay where you are seen.
+      if (tick === 20) measured = at([0.23, 0, 0.2], [0, 0, 0.1]);
+      if (tick % 10 === 0) target = measured;
+      const { command } = guard.guard(cartesianInput(measured, target, nowNs));
+      if (command.kind !== 'twist') throw new Error('expected a twist');
+      measured = integrated(measured, command.linear, command.angular);
+    }
+    expect(measured.translation[0]).toBeCloseTo(0.23, 9);
+    expect(quaternion.angleBetween(measured.rotation, HOME.rotation)).toBeCloseTo(0.1, 9);
+  });
+
+  it('takes a twist to a target from where the arm is measured, about the axes of the base', () => {
+    const guard = new Guard(
+      cartesianConfig('twist', { ...LIMITS, trackingError: 0.2 }),
+      null,
+      null,
+    );
+    guard.activate(0n, cartesianInput(HOME, HOME, 0n));
+    let [nowNs, measured] = [0n, at([0.1, 0, 0.2], [0, 0, 0.2])];
+    const target = at([0.1, 0.2, 0.2], [0, 0.2, 0.2]);
+    for (let tick = 0; tick < 250; tick++) {
+      nowNs += TICK;
+      const { command } = guard.guard(cartesianInput(measured, target, nowNs));
+      if (command.kind !== 'twist') throw new Error('expected a twist');
+      measured = integrated(measured, command.linear, command.angular);
+    }
+    measured.translation.forEach((value, i) => {
+      expect(value).toBeCloseTo(target.translation[i]!, 6);
+    });
+    expect(quaternion.angleBetween(measured.rotation, target.rotation)).toBeLessThan(1e-6);
   });
 
   it('slows down near a singularity where the joints are known', () => {
