@@ -17,6 +17,7 @@ import type {
   Reason,
 } from '../types.js';
 import { nsFromSeconds, secondsFromNs } from './clock.js';
+import { History } from './history.js';
 
 /** A message this much older than its stream's latest is out of order; further back is a jump of the clock. */
 const REORDERING_NS = nsFromSeconds(0.5);
@@ -59,6 +60,9 @@ export class Aligner implements RobotListener {
   #joints: Received<JointReading> | null = null;
   #endEffector: Received<EndEffectorReading> | null = null;
   #gripper: Received<GripperReading> | null = null;
+  readonly #pastJoints = new History<JointReading>();
+  readonly #pastPoses = new History<EndEffectorReading>();
+  readonly #pastGrips = new History<GripperReading>();
   #instruction: string | null = null;
   #episode = 0;
   #episodeBecause = 'start';
@@ -100,6 +104,7 @@ export class Aligner implements RobotListener {
     const kept = this.#newer(joints, this.#joints);
     if (!kept) return;
     this.#joints = kept;
+    this.#pastJoints.add(joints);
     if (!this.#arm) return;
     const position = inArmOrder(this.#arm, joints);
     this.#endEffector = position && {
@@ -110,16 +115,24 @@ export class Aligner implements RobotListener {
       },
       receivedNs: kept.receivedNs,
     };
+    if (this.#endEffector) this.#pastPoses.add(this.#endEffector.reading);
+    else this.#pastPoses.clear();
   }
 
   /** Ignored where forward kinematics tells: two sources of one pose would fight. */
   onEndEffector(reading: EndEffectorReading): void {
     if (this.#arm) return;
-    this.#endEffector = this.#newer(reading, this.#endEffector) ?? this.#endEffector;
+    const kept = this.#newer(reading, this.#endEffector);
+    if (!kept) return;
+    this.#endEffector = kept;
+    this.#pastPoses.add(reading);
   }
 
   onGripper(reading: GripperReading): void {
-    this.#gripper = this.#newer(reading, this.#gripper) ?? this.#gripper;
+    const kept = this.#newer(reading, this.#gripper);
+    if (!kept) return;
+    this.#gripper = kept;
+    this.#pastGrips.add(reading);
   }
 
   /** The same instruction again (publishers repeat themselves) is no new episode. */
@@ -140,6 +153,9 @@ export class Aligner implements RobotListener {
     this.#joints = null;
     this.#endEffector = null;
     this.#gripper = null;
+    this.#pastJoints.clear();
+    this.#pastPoses.clear();
+    this.#pastGrips.clear();
     this.#beginEpisode(because);
   }
 
@@ -152,21 +168,24 @@ export class Aligner implements RobotListener {
     };
   }
 
-  /** The latest of everything, or what is missing or has fallen silent. */
+  /**
+   * The latest picture, and what the arm reported nearest to the picture's stamp; or what is missing or has fallen silent.
+   * A pose that is newer than the picture would tell the policy that the arm is where the picture does not show it.
+   */
   observe(): Observed {
     const reason = this.#incomplete();
     if (reason) return { ok: false, reason };
-    const { joints, endEffector } = this.measured();
+    const stampNs = this.#primaryStampNs();
     return {
       ok: true,
       observation: {
-        stampNs: this.#primaryStampNs(),
+        stampNs,
         episode: this.#episode,
         instruction: this.#instruction!,
         images: Object.fromEntries([...this.#images].map(([name, { reading }]) => [name, reading])),
-        joints,
-        endEffector,
-        gripper: this.#gripper?.reading ?? null,
+        joints: this.#pastJoints.at(stampNs),
+        endEffector: this.#pastPoses.at(stampNs),
+        gripper: this.#pastGrips.at(stampNs),
       },
     };
   }

@@ -46,21 +46,18 @@ function refusal(observed: Observed): string {
 }
 
 describe('an observation', () => {
-  it('is the latest of everything, stamped with the image, its end effector from the joints', () => {
+  it('is what the arm reported at the time of the picture, its end effector from the joints', () => {
     const { aligner } = setUp();
     complete(aligner);
-    aligner.onJoints(joints(120n, 0.4));
+    aligner.onJoints(joints(120n, 0.7));
+    aligner.onGripper({ stampNs: 140n, opening: 0 });
     expect(observation(aligner.observe())).toEqual({
       stampNs: 100n,
       episode: 1,
       instruction: 'pick the red block',
       images: { front: testImage(100n) },
-      joints: joints(120n, 0.4),
-      endEffector: {
-        stampNs: 120n,
-        frameId: 'base',
-        pose: forward(testArm, [0.4, ...HOME.slice(1)]),
-      },
+      joints: joints(100n),
+      endEffector: { stampNs: 100n, frameId: 'base', pose: forward(testArm, HOME) },
       gripper: { stampNs: 100n, opening: 1 },
     });
   });

@@ -34,7 +34,7 @@ class Traces:
         number = np.full(codec.v + 16, -1)
         number[codec.integer] = np.arange(256)
         self.number = torch.from_numpy(number)
-        self.mark_words = {codec.ids("Mark")[0], codec.ids(" Mark")[0]}
+        self.mark_words = {codec.ids("Mark")[0], codec.ids(" Mark")[0], codec.ids('"Mark')[0]}
         self.at_word = codec.ids(" at")[0]
         self.integer = torch.from_numpy(codec.integer)
 
@@ -54,10 +54,12 @@ class Traces:
         longest = max(len(r["prompt"]) + len(r["answer"]) for _, _, r in chosen)
         ids = torch.full((n, longest), self.codec.eos)
         target = torch.full((n, longest), -1)
+        names = torch.zeros((n, longest), dtype=torch.bool)  # numbers of marks: names, not coordinates
         for b, (_, _, r) in enumerate(chosen):
             p, a = len(r["prompt"]), len(r["answer"])
             ids[b, : p + a] = torch.tensor(r["prompt"] + r["answer"])
             target[b, p - 1 : p + a - 1] = torch.tensor(r["answer"])
+            names[b, p + 1 : p + a - 1] = torch.tensor([word in self.mark_words for word in r["answer"][:-2]])
         # Noise on the coordinates that are fed back: the model must look again rather than copy its own last point.
         value = self.number[ids]
         shift = torch.from_numpy(np.rint(rng.normal(0, 1.5, value.shape) * (rng.random(value.shape) < 0.5))).long()
@@ -71,10 +73,10 @@ class Traces:
             t = x.shape[1]
             h, half = m.hidden(x, torch.arange(t), causal(t), tap=2)
             h, half = h[:, -longest:], half[:, -longest:]
-            h, target = h[target >= 0], target[target >= 0]
+            h, names, target = h[target >= 0], names[target >= 0], target[target >= 0]
             log = F.log_softmax(m.logits(h), -1)
         value = self.number[target]
-        point = value >= 0
+        point = (value >= 0) & ~names
         plain = -log[~point].gather(1, target[~point][:, None])[:, 0]
         k = value[point][:, None] + torch.arange(-4, 5)
         q = torch.exp(-0.5 * ((k - value[point][:, None]) / 1.2) ** 2) * ((k >= 0) & (k <= 255))
@@ -88,5 +90,6 @@ class Traces:
         at = torch.stack([xs, ys], -1)
         heard = torch.stack([half[rows, places_ + j] for j in range(3)], 1)
         numbered, pixels_off = where.numbered(features[rows], heard, marks, at)
-        loss = soft.mean() + 0.3 * plain.mean() + 0.3 * position + 0.5 * numbered
-        return loss, {"trace": soft.mean().item(), "text": plain.mean().item(), "mark_px": pixels_off.item()}
+        named_right = -log[names].gather(1, target[names][:, None]).mean()
+        loss = soft.mean() + 0.3 * plain.mean() + 0.5 * named_right + 0.3 * position + 0.5 * numbered
+        return loss, {"trace": soft.mean().item(), "text": plain.mean().item(), "name": named_right.item(), "mark_px": pixels_off.item()}

@@ -24,8 +24,10 @@ import {
 } from './tasks.js';
 
 export const policyPeriod = 0.2;
-const latency = 0.05;
+/** From picture to motion: the stated 50 ms of a lock-step run, up to the next control tick. */
+const latency = 0.06;
 const controlPeriod = 0.02;
+const ticksPerPeriod = Math.round(policyPeriod / controlPeriod);
 const horizon = 8;
 const longestEpisode = 45;
 
@@ -53,6 +55,7 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
   const frames: Omit<Demonstration, 'motion'>[] = [];
   const motion: Point[][] = [];
   const noise = burstNoise(random);
+  const driver = new Driver(world);
   // Two frames after success are kept; a clean episode runs on unseen, so that every kept frame has its whole future.
   let after = 0;
   const enough = noisy ? 2 : 2 + horizon;
@@ -65,7 +68,7 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
     }
     motion.push(points);
     const action = expertAction(state, task);
-    drive(world, state, noisy ? noise(action) : action);
+    driver.drive(state, noisy ? noise(action) : action);
     if (after > 0 || judge(task, start, world.state()) !== 'running') after++;
     if (noisy && random.uniform() < 0.04) {
       task = randomTask(random, random.pick(families), world.blocks, padColours);
@@ -130,25 +133,58 @@ function burstNoise(random: Random): (action: EndEffectorDelta) => EndEffectorDe
   };
 }
 
-/** Moves the tool by one delta from the pose it was seen at, after the latency, over the rest of the policy period. */
-function drive(world: World, seen: SceneState, action: EndEffectorDelta): void {
-  world.advance(latency);
-  const from = world.joints().position;
-  const goal = {
-    translation: [
-      Math.min(0.68, Math.max(0.28, seen.tcp[0] + action.translation[0])),
-      Math.min(0.32, Math.max(-0.32, seen.tcp[1] + action.translation[1])),
-      Math.min(0.4, Math.max(0.008, seen.tcp[2] + action.translation[2])),
-    ] as const,
-    rotation: fromRpy([Math.PI, 0, seen.tcpYaw + action.rotation[2]]),
-  };
-  const to = solveIk(world.arm, from, goal, { maxIterations: 30 }).position;
-  world.grip(action.gripper > 0.5 ? 1 : 0);
-  const ticks = Math.round((policyPeriod - latency) / controlPeriod);
-  for (let i = 1; i <= ticks; i++) {
-    const position = from.map((q, j) => q + ((to[j]! - q) * i) / ticks);
-    const velocity = from.map((q, j) => (to[j]! - q) / (ticks * controlPeriod));
-    world.command(position, i < ticks ? velocity : velocity.map(() => 0));
-    world.advance(controlPeriod);
+/** The joint path under way: over one policy period, of which the next answer cuts off the rest. */
+interface Stroke {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+  /** Control ticks done. */
+  done: number;
+}
+
+/**
+ * As the node moves: an answer comes `latency` after its picture, is blended in over one policy period from then on, and is
+ * cut off in mid-motion by the next one. The first ticks of a period are the last ones of the stroke before.
+ */
+class Driver {
+  readonly #world: World;
+  #stroke: Stroke | null = null;
+
+  constructor(world: World) {
+    this.#world = world;
   }
+
+  /** Moves the tool by one delta from the pose it was seen at; lasts one policy period. */
+  drive(seen: SceneState, action: EndEffectorDelta): void {
+    const world = this.#world;
+    const late = Math.round(latency / controlPeriod);
+    for (let i = 0; i < late; i++) this.#tick();
+    const goal = {
+      translation: [
+        Math.min(0.68, Math.max(0.28, seen.tcp[0] + action.translation[0])),
+        Math.min(0.32, Math.max(-0.32, seen.tcp[1] + action.translation[1])),
+        Math.min(0.4, Math.max(0.008, seen.tcp[2] + action.translation[2])),
+      ] as const,
+      rotation: fromRpy([Math.PI, 0, seen.tcpYaw + action.rotation[2]]),
+    };
+    const from = this.#stroke ? at(this.#stroke) : world.joints().position;
+    const to = solveIk(world.arm, from, goal, { maxIterations: 30 }).position;
+    this.#stroke = { from, to, done: 0 };
+    world.grip(action.gripper > 0.5 ? 1 : 0);
+    for (let i = 0; i < ticksPerPeriod - late; i++) this.#tick();
+  }
+
+  #tick(): void {
+    const stroke = this.#stroke;
+    if (stroke) {
+      stroke.done = Math.min(stroke.done + 1, ticksPerPeriod);
+      const moving = stroke.done < ticksPerPeriod ? 1 / policyPeriod : 0;
+      const velocity = stroke.to.map((q, j) => (q - stroke.from[j]!) * moving);
+      this.#world.command(at(stroke), velocity);
+    }
+    this.#world.advance(controlPeriod);
+  }
+}
+
+function at({ from, to, done }: Stroke): number[] {
+  return from.map((q, j) => q + ((to[j]! - q) * done) / ticksPerPeriod);
 }
