@@ -23,7 +23,12 @@ import { readContract } from './model/contract.js';
 import type { LoadProgress } from './model/protocol.js';
 import type { ProviderSetting } from './model/session.js';
 import { renderReport } from './report/page.js';
-import { onPolicyFrames, TrainingSet, writeDemonstrations } from './commands/trainingSet.js';
+import {
+  checkTrainingSeed,
+  onPolicyFrames,
+  TrainingSet,
+  writeDemonstrations,
+} from './commands/trainingSet.js';
 import { families, instructionFor, type Family } from './robot/sim/tasks.js';
 import { home } from './robot/sim/world.js';
 
@@ -162,7 +167,7 @@ withModel(program.command('simulate'))
     new Option('--policy <name>', 'who decides').choices(['model', 'expert']).default('model'),
   )
   .option('--episodes <n>', 'how many', integer(1), 30)
-  .option('--seed <n>', 'of scenes and tasks', integer(0), 1)
+  .option('--seed <n>', 'of scenes and tasks', integer(0), 7)
   .option('--families <list>', `task families, comma-separated`, parseFamilies, families)
   .addOption(
     new Option(
@@ -184,6 +189,7 @@ withModel(program.command('simulate'))
   .option('--json', 'last line of stdout: the result as JSON')
   .option('--quiet', 'no line per episode')
   .action(async (flags: SimulateFlags) => {
+    if (flags.trainingSet !== undefined) checkTrainingSeed(flags.seed);
     if (flags.trainingSet !== undefined && flags.policy === 'expert') {
       await demonstrateTo(flags.trainingSet, flags);
       return;

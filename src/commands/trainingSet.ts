@@ -4,6 +4,7 @@
  */
 import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { InputError } from '../errors.js';
 import { markedSample } from '../annotate/markedSample.js';
 import { seededRandom } from '../math/random.js';
 import { readContract, type Contract } from '../model/contract.js';
@@ -18,6 +19,17 @@ import { cameraSize } from './simulate.js';
 /** Share of the points of a scene that get a mark. */
 const markShare = 0.9;
 const decimals = (value: number): number => Math.round(value * 1e5) / 1e5;
+
+/** Scenes that evaluations use are never trained on: seed 7, and everything from 1000 on. */
+export function checkTrainingSeed(seed: number): void {
+  if (seed === 7 || seed >= 1000) {
+    throw new InputError(
+      '--seed',
+      String(seed),
+      'a seed that is not kept for evaluation (7, and 1000 and up)',
+    );
+  }
+}
 
 export class TrainingSet {
   readonly #files: Readonly<Record<'frames' | 'labels' | 'marked' | 'marks', number>>;
@@ -64,7 +76,10 @@ export class TrainingSet {
       Number(x) / cameraSize.width,
       Number(y) / cameraSize.height,
     ]);
-    writeSync(this.#files.marks, `${JSON.stringify({ prompt, answer, points: places })}\n`);
+    writeSync(
+      this.#files.marks,
+      `${JSON.stringify({ episode, prompt, answer, points: places })}\n`,
+    );
     this.#marked++;
   }
 

@@ -22,7 +22,7 @@ def places(points):
 class Traces:
     """marks.jsonl holds, per marked image: prompt ids after the image, answer ids (EOS last)."""
 
-    def __init__(self, model, codec, folders, to_input, size=128):
+    def __init__(self, model, codec, folders, to_input, held_out, size=128):
         self.model, self.codec, self.to_input = model, codec, to_input
         self.images, self.rows = [], []
         for folder in folders:
@@ -30,7 +30,8 @@ class Traces:
                 continue
             lines = open(f"{folder}/marks.jsonl").read().splitlines()
             self.images.append(np.memmap(f"{folder}/marked.rgb", np.uint8, "r", shape=(len(lines), size, size, 3)))
-            self.rows += [(len(self.images) - 1, i, json.loads(line)) for i, line in enumerate(lines)]
+            rows = [(len(self.images) - 1, i, json.loads(line)) for i, line in enumerate(lines)]
+            self.rows += [row for row in rows if row[2].get("episode") not in held_out]
         number = np.full(codec.v + 16, -1)
         number[codec.integer] = np.arange(256)
         self.number = torch.from_numpy(number)

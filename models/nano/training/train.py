@@ -1,7 +1,7 @@
 """Trains models/nano: one visual prefix per image, several instructions as masked branches on it (equal to plain causal
 decoding), traces as whole sequences on marked images, and a training-only loss that makes visual tokens say where things are.
 
-  python train.py --data out/nano/d0 out/nano/d1 --out out/nano/run --minutes 60
+  python train.py --data out/nano/demos --out out/nano/run --steps 5000
 
 Writes <out>/model.safetensors (fp16, Magma's key names; the running mean of the weights), <out>/state.pt (to resume) and
 <out>/log.jsonl. Copy the weights into models/nano when a closed-loop run says they are better.
@@ -28,7 +28,7 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 SIGMA = np.array([3, 3, 3, 2, 2, 3, 0.6])  # width of the smoothed targets in bins, per action dimension
 NEAR = 14  # half-width of the window of bins that a smoothed target covers
-HELD_OUT = 1500  # last frames of the first shard: never trained on
+HELD_OUT = 1500  # the episodes of the last frames of the first set: never trained on
 
 
 def parse():
@@ -36,7 +36,7 @@ def parse():
     p.add_argument("--data", nargs="+", required=True, help="folders written by simulate --training-set")
     p.add_argument("--model", default=os.path.join(os.path.dirname(__file__), ".."), help="folder with config.json, tokenizer.json, model.json")
     p.add_argument("--out", required=True)
-    p.add_argument("--minutes", type=float, default=60)
+    p.add_argument("--steps", type=int, default=5000, help="about 75 pictures of 64 per second and core with AVX-512 bf16")
     p.add_argument("--batch", type=int, default=64)
     p.add_argument("--branches", type=int, default=5, help="instructions per image")
     p.add_argument("--trace-share", type=float, default=0.25, help="share of steps on marked images")
@@ -242,7 +242,8 @@ def main():
     codec = Codec(a.model)
     frames = Frames(a.data, codec)
     first = frames.starts[1]
-    held = np.arange(first - HELD_OUT, first)
+    held_episodes = np.unique(frames.episode[first - HELD_OUT : first])
+    held = np.flatnonzero(np.isin(frames.episode, held_episodes))
     train = np.setdiff1d(np.arange(len(frames)), held)
     chance = np.ones(len(frames))
     chance[frames.starts[-2] :] *= a.favour
@@ -260,7 +261,7 @@ def main():
             model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
     mean = copy.deepcopy(model)
     actions = ActionBatches(model, codec, frames, a.branches)
-    traces = Traces(model, codec, a.data, to_input) if a.trace_share > 0 else None
+    traces = Traces(model, codec, a.data, to_input, set(held_episodes.tolist())) if a.trace_share > 0 else None
     parameters = [*model.parameters(), *where.parameters()]
     optimiser = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05}, {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0}],
@@ -268,8 +269,10 @@ def main():
     )
     print(f"{len(frames)} frames, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     log = open(f"{a.out}/log.jsonl", "a")
+    log.write(json.dumps({"torch": torch.__version__, "frames": len(frames), **vars(a)}) + "\n")
     start, step, seen, spoken, smooth = time.time(), 0, 0, time.time(), {}
-    while (part := (time.time() - start) / (a.minutes * 60)) < 1:
+    while step < a.steps:
+        part = step / a.steps
         lr = a.lr * min(1, (step + 1) / 150) * (a.final_lr + (1 - a.final_lr) * 0.5 * (1 + math.cos(math.pi * part)))
         for group in optimiser.param_groups:
             group["lr"] = lr
