@@ -109,7 +109,7 @@ export class PolicyDesk {
     if (!answer) return;
     this.#action = null;
     const notPlayed = loop.deliver(answer, request, at);
-    observer?.onAction?.(answer, request, notPlayed, at);
+    loop.tell(at, () => observer?.onAction?.(answer, request, notPlayed, at));
   }
 
   async #takeTrace(at: Instant): Promise<void> {
@@ -120,7 +120,8 @@ export class PolicyDesk {
     if (!answer) return;
     this.#trace = null;
     const late = observation.episode !== loop.aligner.episode;
-    observer?.onTrace?.(late ? staleTrace(observation.episode) : answer, observation, at);
+    const told = late ? staleTrace(observation.episode) : answer;
+    loop.tell(at, () => observer?.onTrace?.(told, observation, at));
   }
 
   /** Where the observation is not complete, or is the one that was asked about last, each tick tries again. */
@@ -137,7 +138,7 @@ export class PolicyDesk {
     this.#askedStampNs = observation.stampNs;
     this.#nextActionNs = following(this.#nextActionNs, at, config.control.policyPeriod);
     await arrival.beforeRequest(this.#trace);
-    observer?.onRequest?.(observation, at);
+    loop.tell(at, () => observer?.onRequest?.(observation, at));
     this.#action = this.#ask(
       { observation, requestedNs: at.nowNs },
       (timeoutMs) => policy.requestAction(observation, timeoutMs),

@@ -27,6 +27,8 @@ const REACH = { translation: 5e-3, rotation: 5e-2 };
 /** Steady and ROS clock may drift apart by this much between two ticks, s; more is a jump of the ROS clock. */
 const CLOCK_JUMP = 0.5;
 
+const OBSERVER_FAILED = 'observerFailed';
+
 /** One tick, as it was: for recording, reports and displays. */
 export interface Tick extends Instant {
   readonly target: ArmTarget;
@@ -120,7 +122,8 @@ export class ControlLoop {
     const verdict = this.#guard.guard({ ...at, ...measured, target, prediction });
     const sent = this.#send(verdict);
     this.#last = { ...at, target, verdict, prediction, measured, sent };
-    this.#observer.onTick?.(this.#last);
+    const tick = this.#last;
+    this.tell(at, () => this.#observer.onTick?.(tick));
     return verdict;
   }
 
@@ -141,7 +144,23 @@ export class ControlLoop {
   refuse(reason: Reason, at: Instant): void {
     this.#player.explainRest(reason.message);
     this.#counts.set(reason.code, (this.#counts.get(reason.code) ?? 0) + 1);
-    this.#observer.onRefusal?.(reason, at);
+    this.tell(at, () => this.#observer.onRefusal?.(reason, at));
+  }
+
+  /**
+   * Tells an observer. One that throws does not stop the arm's control: it is counted as `observerFailed`, and the first
+   * time reported.
+   */
+  tell(at: Instant, observer: () => void): void {
+    try {
+      observer();
+    } catch (error) {
+      const before = this.#counts.get(OBSERVER_FAILED) ?? 0;
+      this.#counts.set(OBSERVER_FAILED, before + 1);
+      if (before > 0) return;
+      const message = `what watches control failed: ${error instanceof Error ? error.message : String(error)}`;
+      this.tell(at, () => this.#observer.onRefusal?.({ code: OBSERVER_FAILED, message }, at));
+    }
   }
 
   /** Drops what is being played: from the next tick the guard brings the arm to rest. */

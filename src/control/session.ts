@@ -27,19 +27,43 @@ export interface SessionEnd {
   readonly ticks: number;
 }
 
+/**
+ * Whatever ends it, the arm is brought to rest first, as far as it still takes commands.
+ * @throws what control, policy desk, pace or `until` threw, after that.
+ */
 export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   const { loop, pace } = options;
   let last = await pace();
   const paced = { ...options, pace: async () => (last = await pace()) };
   const refused = await activate(paced, last);
   if (refused) return { ended: 'notActivated', because: refused.message, ticks: 0 };
+  const outcome = await settled(tickUntilEnd(paced));
+  const because = outcome.ok ? outcome.end.because : `control failed: ${messageOf(outcome.error)}`;
   try {
-    const end = await tickUntilEnd(paced);
-    await comeToRest(paced, end.because);
-    return end;
+    await comeToRest(paced, because);
+  } catch (error) {
+    // What ended the session says more than what then stood in the way of coming to rest.
+    if (outcome.ok) throw error;
   } finally {
     loop.deactivate(last);
   }
+  if (!outcome.ok) throw outcome.error;
+  return outcome.end;
+}
+
+type Outcome =
+  { readonly ok: true; readonly end: SessionEnd } | { readonly ok: false; readonly error: unknown };
+
+async function settled(session: Promise<SessionEnd>): Promise<Outcome> {
+  try {
+    return { ok: true, end: await session };
+  } catch (error) {
+    return { ok: false, error };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function activate(
@@ -70,14 +94,22 @@ async function tickUntilEnd({
   }
 }
 
+/** A tick that throws, as where the robot does not take the command, does not end the braking: the next one is tried. */
 async function comeToRest(
   { loop, pace, restTicks }: SessionOptions,
   because: string,
 ): Promise<void> {
+  let failure: { readonly error: unknown } | null = null;
   for (let tick = 0; tick < restTicks; tick++) {
-    loop.stop(because);
-    if (isAtRest(loop.tick(await pace()).command)) return;
+    const at = await pace();
+    try {
+      loop.stop(because);
+      if (isAtRest(loop.tick(at).command)) break;
+    } catch (error) {
+      failure ??= { error };
+    }
   }
+  if (failure) throw failure.error;
 }
 
 function isAtRest(command: ArmCommand): boolean {

@@ -129,6 +129,12 @@ async function watch(
     if (!silent) continue;
     loop.refuse(silent, at);
     loop.stop(silent.message);
-    loop.tick(at);
+    try {
+      loop.tick(at);
+    } catch (error) {
+      // A robot that does not take the command may take the next one; the silence itself is told above.
+      const message = `a tick in place of the loop failed: ${error instanceof Error ? error.message : String(error)}`;
+      loop.refuse({ code: 'tickFailed', message }, at);
+    }
   }
 }
