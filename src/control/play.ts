@@ -12,7 +12,7 @@ import type {
   Reason,
   Verdict,
 } from '../types.js';
-import { refuseAge, refuseChunk } from './accept.js';
+import { isUsablePose, refuseAge, refuseChunk } from './accept.js';
 import type { Instant } from './clock.js';
 import { GripperSwitch } from './gripper.js';
 import type { JointState, MotionState, PoseState } from './motion.js';
@@ -153,7 +153,8 @@ export class Player {
     const kind = chunk.kind === 'jointPosition' ? 'joint' : 'pose';
     const planned = commanded.passed && this.#plan ? stateAt(this.#plan, nowNs) : null;
     if (planned?.kind === kind) return planned;
-    return kind === 'joint' ? commanded.joints : commanded.pose;
+    if (kind === 'joint') return commanded.joints;
+    return commanded.pose && isUsablePose(commanded.pose.pose) ? commanded.pose : null;
   }
 
   /**
@@ -171,7 +172,7 @@ export class Player {
     if (chunk.kind !== 'endEffectorDelta') return null;
     if (chunk.reference === 'observedPose') {
       const seen = observation.endEffector;
-      return seen?.frameId === chunk.frameId ? seen.pose : undefined;
+      return seen?.frameId === chunk.frameId && isUsablePose(seen.pose) ? seen.pose : undefined;
     }
     const last = commanded.passed && this.#plan ? stepAt(this.#plan, nowNs).goal : start;
     return last.kind === 'pose' ? last.pose : undefined;

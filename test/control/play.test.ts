@@ -434,6 +434,61 @@ describe('absolute chunks', () => {
     expect(play(deltas('lastTarget', [step(0.01, 0, Infinity)]))).toBe('nonFiniteAction');
     expect(player.target(0n).kind).toBe('rest');
   });
+
+  it.each<[string, ActionChunk]>([
+    ['a step of 1.7e308 m', deltas('observedPose', [step(1.7e308)])],
+    ['a turn of 1e300 rad', deltas('lastTarget', [step(0), step(0, 1e300)])],
+    [
+      'a pose 1e308 m away',
+      {
+        kind: 'endEffectorPose',
+        stepPeriodNs: PERIOD,
+        frameId: 'base',
+        steps: [{ pose: { ...START, translation: [0, 1e308, 0] }, gripper: 1 }],
+      },
+    ],
+    [
+      'a joint at -1e301 rad',
+      {
+        kind: 'jointPosition',
+        stepPeriodNs: PERIOD,
+        frameId: 'base',
+        steps: [{ position: [-1e301], gripper: 1 }],
+      },
+    ],
+  ])('refuses %s, which is finite but of no arm', (_name, chunk) => {
+    const player = new Player(config, []);
+    const seen = observationAt(0n, START);
+    expect(player.play(prediction(seen, chunk), seen, at(0n), held())?.code).toBe(
+      'impossibleAction',
+    );
+  });
+
+  it('refuses a chunk that spans more than 10 s', () => {
+    const player = new Player(config, []);
+    const seen = observationAt(0n, START);
+    const chunk = (period: bigint): ActionChunk => ({
+      ...deltas('lastTarget', [step(0.01), step(0.01)]),
+      stepPeriodNs: period,
+    });
+    expect(player.play(prediction(seen, chunk(5001n * MS)), seen, at(0n), held())).toEqual({
+      code: 'malformedAction',
+      message: "the action's 2 steps span 10.002 s; at most 10 s is accepted",
+    });
+    expect(player.play(prediction(seen, chunk(5000n * MS)), seen, at(0n), held())).toBeNull();
+  });
+
+  it('refuses to go on from a pose that is none', () => {
+    const chunk = deltas('observedPose', [step(0.01)]);
+    const none: Pose = { translation: [NaN, 0, 0.2], rotation: quaternion.identity };
+    const seen = observationAt(0n, none);
+    const player = new Player(config, []);
+    expect(player.play(prediction(seen, chunk), seen, at(0n), held())?.code).toBe('unknownPose');
+    const fine = observationAt(0n, START);
+    expect(player.play(prediction(fine, chunk), fine, at(0n), held(none))?.code).toBe(
+      'unknownPose',
+    );
+  });
 });
 
 describe('the gripper', () => {
