@@ -20,6 +20,7 @@ import type { DimensionTrack } from '../report/runReport.js';
 import { Bag } from '../robot/replay/bag.js';
 import { RecordedActions, RecordedPolicy } from '../robot/replay/recordedPolicy.js';
 import { ReplayRobot } from '../robot/replay/replayRobot.js';
+import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
 import type { LockstepRobot, RobotListener } from '../robot/robot.js';
 import { Guard } from '../safety/guard.js';
 import type { Reason } from '../types.js';
@@ -33,6 +34,7 @@ import {
   type SamePredictions,
   scoreAgainstRecord,
 } from './replayScore.js';
+import { readTruth } from './recordedTruth.js';
 import { RunCounts, type Counts } from './runCounts.js';
 import { tee } from './tee.js';
 
@@ -130,7 +132,8 @@ export async function replay(options: ReplayOptions): Promise<Replayed> {
   const config: Config = { ...options.config, dryRun: true };
   const bag = await Bag.open(options.bag);
   try {
-    return await new Replay(bag, { ...options, config }).run();
+    const policy = await policyFor(bag, options);
+    return await new Replay(bag, policy, { ...options, config }).run();
   } finally {
     await bag.close();
   }
@@ -153,9 +156,10 @@ class Replay {
   #instruction = '';
   #guardWords = '';
 
-  constructor(bag: Bag, options: ReplayOptions) {
+  constructor(bag: Bag, policy: Policy, options: ReplayOptions) {
     this.#options = options;
     this.#bag = bag;
+    this.#policy = policy;
     const { config, description } = options;
     this.#robot = new ReplayRobot(bag, config);
     this.#aligner = new Aligner({
@@ -163,7 +167,6 @@ class Replay {
       arm: description?.arm ?? null,
       nowNs: () => this.#robot.stampNs,
     });
-    this.#policy = policyFor(bag, options);
   }
 
   async run(): Promise<Replayed> {
@@ -375,13 +378,15 @@ class Replay {
 }
 
 /** @throws ConfigError, DataError */
-function policyFor(bag: Bag, { policy, config }: ReplayOptions): Policy {
+async function policyFor(bag: Bag, { policy, config }: ReplayOptions): Promise<Policy> {
   if (policy === 'recorded') return new RecordedPolicy(bag, config);
   if (policy !== 'expert') return policy;
+  const truth = await readTruth(bag);
+  if (truth) return new ExpertPolicy(truth);
   throw new ConfigError(
     '--policy expert',
     `${bag.path}, which does not carry the truth of a simulated scene`,
-    'a bag that does; what an expert did in a recorded simulation replays with --policy recorded',
+    'a recording of simulate --record; --policy recorded plays what any bag’s robot did',
   );
 }
 

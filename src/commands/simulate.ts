@@ -5,13 +5,14 @@ import type { TraceSchedule } from '../control/desk.js';
 import type { Policy } from '../control/policy.js';
 import type { Config } from '../config.js';
 import { wilsonInterval } from '../math/statistics.js';
-import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
+import { ExpertPolicy, truthOf } from '../robot/sim/expertPolicy.js';
 import { families, type Family } from '../robot/sim/tasks.js';
 import { SimRobot } from '../robot/sim/simRobot.js';
 import { Recorder } from '../robot/replay/recorder.js';
 import type { Mark, Observation, TracePrediction } from '../types.js';
 import type { ArmDescription } from './arm.js';
 import { runEpisode, type EpisodeOptions, type EpisodeResult } from './episode.js';
+import { truthInto } from './recordedTruth.js';
 import { RunCounts } from './runCounts.js';
 import { demonstrationInto } from './runRecorder.js';
 import { tee } from './tee.js';
@@ -84,7 +85,8 @@ export function openSimulation(config: Config, description: ArmDescription): Sim
 export async function simulate(options: SimulateOptions): Promise<SimulateResult> {
   const { config, description, episodes, seed } = options;
   const robot = openSimulation(config, description);
-  const policy: Policy = options.policy === 'expert' ? new ExpertPolicy(robot) : options.policy;
+  const policy: Policy =
+    options.policy === 'expert' ? new ExpertPolicy(truthOf(robot)) : options.policy;
   const camera = Object.keys(config.cameras)[0]!;
   const aligner = new Aligner({
     config,
@@ -105,7 +107,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
   const { record } = options;
   const recorder =
     record === undefined ? null : await Recorder.open(record, config, () => robot.stampNs);
-  const listener = recorder ? tee(aligner, recorder) : aligner;
+  const listener = recorder ? tee(aligner, recorder, truthInto(recorder, robot)) : aligner;
   const recording = recorder && demonstrationInto(recorder, config);
   try {
     for (let i = 0; i < episodes; i++) {

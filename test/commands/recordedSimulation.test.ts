@@ -80,6 +80,23 @@ describe('a simulated run, recorded and replayed', () => {
     });
   });
 
+  it('carries the truth of its frames: the expert answers in the replay as it did in the run', async () => {
+    await inFolder(async (folder) => {
+      const record = join(folder, 'episodes.mcap');
+      await simulate({
+        ...{ config, description, policy: 'expert', clock: realClock, pace: 'lockstep', record },
+        ...{ episodes: 2, seed: 4, families: ['put', 'push'], longest: 2, tracePeriod: 0 },
+      });
+      const { result } = await replay({
+        ...{ bag: record, config, description, policy: 'expert', clock: realClock },
+        ...{ decoding: null, tracePeriod: 0, traceCamera: null },
+      });
+      expect(result.refusals).toEqual({});
+      expect(result.recordedRun!.compared).toBeGreaterThanOrEqual(12);
+      expect(result.recordedRun!.identical).toBe(result.recordedRun!.compared);
+    });
+  });
+
   it('replays what was played: the recorded actions pass control and guard again', async () => {
     await inFolder(async (folder) => {
       const record = join(folder, 'episodes.mcap');

@@ -56,6 +56,7 @@ export const outputTopics = {
   /** Followed by the camera's name. */
   annotations: '/magma_vla/annotations',
   annotatedImage: '/magma_vla/annotated',
+  truth: '/magma_vla/truth',
 } as const;
 
 export class Recorder implements RobotListener {
@@ -159,6 +160,11 @@ export class Recorder implements RobotListener {
   recordedAction(values: RecordedValues): void {
     const { topic } = required(this.config.recordedAction, 'recordedAction');
     this.write(topic, 'std_msgs/Float64MultiArray', messageFromRecordedAction(values));
+  }
+
+  /** The truth behind a simulated frame, as text: for judging and experts, never for a policy that is measured. */
+  truth(text: string): void {
+    this.write(outputTopics.truth, 'std_msgs/String', messageFromText(text));
   }
 
   // ── What the node makes of it ─────────────────────────────────────────────────────────────────────────────────────

@@ -6,22 +6,36 @@ import type { ActionPrediction, Answer, Observation } from '../../types.js';
 import { policyPeriod } from './demonstrate.js';
 import { expertAction } from './expert.js';
 import type { SimRobot } from './simRobot.js';
+import type { SceneState, Task } from './tasks.js';
+
+export interface Truth {
+  readonly state: SceneState;
+  readonly task: Task;
+}
+
+/** The running simulation's truth behind an observation; null where it has no such frame. */
+export function truthOf(robot: SimRobot): (observation: Observation) => Truth | null {
+  return ({ stampNs }) => {
+    const frame = robot.frames.findLast((candidate) => candidate.stampNs === stampNs);
+    return frame ? { state: frame.state, task: robot.task } : null;
+  };
+}
 
 export class ExpertPolicy {
   readonly name = 'expert';
-  readonly #robot: SimRobot;
+  readonly #truth: (observation: Observation) => Truth | null;
 
-  constructor(robot: SimRobot) {
-    this.#robot = robot;
+  constructor(truth: (observation: Observation) => Truth | null) {
+    this.#truth = truth;
   }
 
   requestAction(observation: Observation): Promise<Answer<ActionPrediction>> {
-    const frame = this.#robot.frames.findLast(({ stampNs }) => stampNs === observation.stampNs);
-    if (!frame) {
-      const message = `the simulation has no camera frame at ${observation.stampNs} ns`;
+    const truth = this.#truth(observation);
+    if (!truth) {
+      const message = `nothing is known of the scene behind the camera frame at ${observation.stampNs} ns`;
       return Promise.resolve({ ok: false, refusal: { kind: 'badObservation', message } });
     }
-    const delta = expertAction(frame.state, this.#robot.task);
+    const delta = expertAction(truth.state, truth.task);
     return Promise.resolve({
       ok: true,
       value: {
@@ -42,7 +56,7 @@ export class ExpertPolicy {
   }
 
   reset(): void {
-    // The robot's frames are of the running episode only.
+    // It remembers nothing.
   }
 
   close(): Promise<void> {
