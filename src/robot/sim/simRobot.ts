@@ -102,10 +102,7 @@ export class SimRobot implements LockstepRobot {
 
   send(command: ArmCommand): void {
     assertGuarded(command);
-    if (command.kind !== 'joint')
-      throw new Error(`simulation: got a ${command.kind} command, expected joint`);
-    const gripper = command.gripper ?? this.#command?.gripper ?? null;
-    this.#command = { position: command.position, velocity: command.velocity, gripper };
+    this.#command = servoCommand(command, this.#options.jointNames, this.#command);
   }
 
   async advance(durationNs: bigint): Promise<void> {
@@ -162,4 +159,25 @@ function builtWorker(): URL {
   const beside = new URL('./simWorker.js', import.meta.url);
   const built = new URL('../../../dist/robot/sim/simWorker.js', import.meta.url);
   return existsSync(beside) ? beside : built;
+}
+
+/**
+ * What the servos are told by a guarded command, after `last`. A command for no joints, which a guard makes before it has
+ * seen the arm, moves nothing: the servos keep what they were told.
+ * @throws Error for commands other than of exactly these joints: a robot and a guard of different arms.
+ */
+export function servoCommand(
+  command: ArmCommand,
+  jointNames: readonly string[],
+  last: ServoCommand | null,
+): ServoCommand | null {
+  if (command.kind !== 'joint')
+    throw new Error(`simulation: got a ${command.kind} command, expected joint`);
+  const { names, position, velocity } = command;
+  if (names.length === 0) return last;
+  if (names.length !== jointNames.length || names.some((name, i) => name !== jointNames[i]))
+    throw new Error(
+      `simulation: got a command for ${names.join(', ')}, expected ${jointNames.join(', ')}`,
+    );
+  return { position, velocity, gripper: command.gripper ?? last?.gripper ?? null };
 }
