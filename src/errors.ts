@@ -19,7 +19,7 @@ export class ConfigError extends InputError {
   override name = 'ConfigError';
 }
 
-/** A model folder, checkpoint or graph that cannot be used. */
+/** A model folder, checkpoint or graph that cannot be used: never the fault of what it is asked. */
 export class ModelError extends InputError {
   override name = 'ModelError';
 }

@@ -101,6 +101,7 @@ export function loopDecoding(session: Session, sizes: DecoderSizes): Decoding {
       ended: endOf(tokens, stop),
     };
     answer.logProbabilities.forEach(assertFinite);
+    answer.actionMass.forEach(assertFinite);
     return { answer, outputs };
   };
   return {
@@ -148,6 +149,16 @@ export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
       return answer;
     },
     release: () => session.release(),
+  };
+}
+
+/** Slices of an answer, joined in order. */
+export function joinSlices(parts: readonly Tokens[]): Tokens {
+  return {
+    tokens: parts.flatMap((part) => part.tokens),
+    logProbabilities: parts.flatMap((part) => part.logProbabilities),
+    actionMass: parts.flatMap((part) => part.actionMass),
+    ended: parts.at(-1)?.ended ?? 'length',
   };
 }
 

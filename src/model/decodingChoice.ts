@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { ModelError } from '../errors.js';
 import {
   emptyCache,
+  joinSlices,
   loopDecoding,
   presentNames,
   stepDecoding,
@@ -13,6 +14,8 @@ import {
   type Decoding,
   type DecoderInput,
   type DecoderSizes,
+  type IdRange,
+  type Tokens,
 } from './decoding.js';
 import { graphFiles } from './graphs.js';
 import { openSession, type ProviderChoice } from './session.js';
@@ -39,16 +42,19 @@ export async function chooseDecoding(
   if (choice.provider === 'webgpu') {
     return { decoding: step, reason: 'the WebGPU provider has no Loop: it would run on the CPU' };
   }
-  const expected = await answerInOne(step, sizes);
+  const expected = await answerInOne(step, sizes, []);
   await step.release();
 
-  // 2. The loop must give the same tokens, in one piece and resumed half-way.
+  // 2. The loop must give the same tokens and scores, in one piece and resumed half-way, wherever the answer ends.
   const path = join(folder, graphFiles.decode);
   const loop = await openLoop(path, sizes, choice, threads);
   if (!(loop instanceof ModelError)) {
     const mismatch = await findMismatch(loop, expected, sizes, path);
     if (mismatch === null) {
-      return { decoding: loop, reason: 'gives the same tokens as the step-by-step reference' };
+      return {
+        decoding: loop,
+        reason: 'gives the same tokens and scores as the step-by-step reference',
+      };
     }
     await loop.release();
     return { decoding: await openStep(), reason: mismatch.message };
@@ -69,39 +75,92 @@ async function openLoop(
   }
 }
 
-/** null, or where the loop parts from the reference. */
+/** null, or where the loop parts from the reference's answer without an end. */
 async function findMismatch(
   loop: Decoding,
-  expected: readonly number[],
+  free: Tokens,
   sizes: DecoderSizes,
   path: string,
 ): Promise<ModelError | null> {
+  // No end; one at the first token, which the prompt's own pass must see; one that a round of the loop must see.
+  const ends = [[], [free.tokens[0]!], [free.tokens[probeTokens / 2]!]];
   try {
-    const answers = [await answerInOne(loop, sizes), await answerInTwo(loop, sizes)];
-    const different = answers.find((tokens) => tokens.join() !== expected.join());
-    if (!different) return null;
-    const reference = `${expected.join(' ')} as from ${graphFiles.step}`;
-    return new ModelError(`${path}: self-test`, `tokens ${different.join(' ')}`, reference);
+    for (const eosIds of ends) {
+      const expected = upToEnd(free, eosIds);
+      for (const answer of [answerInOne, answerInTwo]) {
+        const difference = differenceOf(await answer(loop, sizes, eosIds), expected);
+        if (!difference) continue;
+        const end = eosIds.length > 0 ? `, end at ${eosIds.join()}` : '';
+        const reference = `${difference.expected} as from ${graphFiles.step}`;
+        return new ModelError(`${path}: self-test${end}`, difference.got, reference);
+      }
+    }
+    return null;
   } catch (error) {
     return modelError(error);
   }
 }
 
-const probeTokens = 12;
-
-async function answerInOne(decoding: Decoding, sizes: DecoderSizes): Promise<readonly number[]> {
-  const stop = { maxTokens: probeTokens, eosIds: [] };
-  return (await decoding.answer(probeInput(sizes), stop, everyId(sizes))).tokens;
+/** What the reference would have answered with these ends: it picks greedily, so an end only cuts. */
+function upToEnd(free: Tokens, eosIds: readonly number[]): Tokens {
+  const end = free.tokens.findIndex((token) => eosIds.includes(token));
+  if (end < 0) return free;
+  return {
+    tokens: free.tokens.slice(0, end + 1),
+    logProbabilities: free.logProbabilities.slice(0, end + 1),
+    actionMass: free.actionMass.slice(0, end + 1),
+    ended: 'eos',
+  };
 }
 
-async function answerInTwo(decoding: Decoding, sizes: DecoderSizes): Promise<readonly number[]> {
-  const stop = { maxTokens: probeTokens / 2, eosIds: [] };
-  const start = emptyCache(sizes);
-  const first = await decoding.extend(start, probeInput(sizes), stop, everyId(sizes));
+/** Scores of the two graphs differ by rounding: at most so much in a log-probability or a probability. */
+const scoreTolerance = 1e-3;
+
+function differenceOf(answer: Tokens, expected: Tokens): { got: string; expected: string } | null {
+  const tokens = ({ tokens: ids, ended }: Tokens): string =>
+    `tokens ${ids.join(' ')} and then ${ended}`;
+  if (tokens(answer) !== tokens(expected))
+    return { got: tokens(answer), expected: tokens(expected) };
+  for (const name of ['logProbabilities', 'actionMass'] as const) {
+    const [a, b] = [answer[name], expected[name]];
+    const isEqual = (value: number, i: number): boolean =>
+      Math.abs(value - a[i]!) <= scoreTolerance;
+    if (a.length === b.length && b.every(isEqual)) continue;
+    const digits = (values: readonly number[]): string =>
+      `${name} ${values.map((value) => value.toFixed(4)).join(' ')}`;
+    return { got: digits(a), expected: digits(b) };
+  }
+  return null;
+}
+
+/** Even: half of them are a slice. */
+const probeTokens = 12;
+
+async function answerInOne(
+  decoding: Decoding,
+  sizes: DecoderSizes,
+  eosIds: readonly number[],
+): Promise<Tokens> {
+  const stop = { maxTokens: probeTokens, eosIds };
+  return decoding.answer(probeInput(sizes), stop, probedActionIds(sizes));
+}
+
+async function answerInTwo(
+  decoding: Decoding,
+  sizes: DecoderSizes,
+  eosIds: readonly number[],
+): Promise<Tokens> {
+  const stop = { maxTokens: probeTokens / 2, eosIds };
+  const actionIds = probedActionIds(sizes);
+  const first = await decoding.extend(emptyCache(sizes), probeInput(sizes), stop, actionIds);
+  if (first.answer.ended === 'eos') {
+    first.cache.release();
+    return first.answer;
+  }
   const last = textInput(first.answer.tokens.slice(-1));
-  const second = await decoding.extend(first.cache, last, stop, everyId(sizes));
+  const second = await decoding.extend(first.cache, last, stop, actionIds);
   second.cache.release();
-  return [...first.answer.tokens, ...second.answer.tokens];
+  return joinSlices([first.answer, second.answer]);
 }
 
 /** Ids spread over the vocabulary around two rows of waves: anything that reaches every weight will do. */
@@ -111,7 +170,11 @@ function probeInput({ vocabulary, hiddenSize }: DecoderSizes): DecoderInput {
   return { ids, visual, visualPositions: [1, 2] };
 }
 
-const everyId = ({ vocabulary }: DecoderSizes) => ({ first: 0, end: vocabulary });
+/** The second quarter of the vocabulary: a mass that leaves ids out on both sides. */
+const probedActionIds = ({ vocabulary }: DecoderSizes): IdRange => ({
+  first: vocabulary >> 2,
+  end: vocabulary >> 1,
+});
 
 /** A ModelError is an answer here; anything else is a bug and goes on. */
 function modelError(error: unknown): ModelError {

@@ -1,5 +1,5 @@
 /** Prompt and pictures → greedy tokens, whole or in slices. */
-import { ModelError } from '../errors.js';
+import { InputError, ModelError } from '../errors.js';
 import {
   emptyCache,
   textInput,
@@ -29,7 +29,10 @@ export interface GenerationRequest extends StopRule {
 export interface TokenGenerator {
   /** How answers are decoded, and one sentence why. */
   readonly decoding: { readonly kind: 'loop' | 'step'; readonly reason: string };
-  /** The whole answer. @throws ModelError on a request that does not fit the decoder's sizes. */
+  /**
+   * The whole answer. @throws InputError on a prompt that is too long, ModelError on any other request that does not
+   * fit the decoder's sizes, and where the graphs fail.
+   */
   generate(request: GenerationRequest): Promise<Tokens>;
   /**
    * The answer in slices of at most `sliceTokens`; joined they are what `generate` returns. Nothing runs between
@@ -53,16 +56,6 @@ export async function openGenerator(
       decoding.answer(decoderInput(request, sizes), request, request.actionIds),
     slices: (request, sliceTokens) => slices(decoding, sizes, request, sliceTokens),
     release: () => decoding.release(),
-  };
-}
-
-/** Slices joined in order. */
-export function joinSlices(parts: readonly Tokens[]): Tokens {
-  return {
-    tokens: parts.flatMap((part) => part.tokens),
-    logProbabilities: parts.flatMap((part) => part.logProbabilities),
-    actionMass: parts.flatMap((part) => part.actionMass),
-    ended: parts.at(-1)?.ended ?? 'length',
   };
 }
 
@@ -113,7 +106,7 @@ function decoderInput(request: GenerationRequest, sizes: DecoderSizes): DecoderI
   const positions = merged.length + request.maxTokens - 1;
   if (positions > sizes.maxPositions) {
     const got = `${merged.length} positions and ${request.maxTokens} tokens`;
-    fail('length', got, `at most ${sizes.maxPositions} together`);
+    throw new InputError('prompt, length', got, `at most ${sizes.maxPositions} together`);
   }
   return { ids: merged, visual, visualPositions };
 }

@@ -1,6 +1,6 @@
 /**
  * Observation → action or trace of one model for one robot. Knows nothing of threads: who calls decides when a trace
- * pauses. What is wrong with an observation or an answer is a Refusal; anything thrown is a bug or a broken runtime.
+ * pauses. What is wrong with an observation or an answer is a Refusal; anything thrown is a bug, or a broken model or runtime.
  */
 import { join } from 'node:path';
 import { DataError, InputError, ModelError } from '../errors.js';
@@ -8,8 +8,8 @@ import type { Answer, Mark, Observation, Refusal, RgbImage, TracePrediction } fr
 import { actionDecodingFor, chunkFromIds, type ActionDecoding } from './actionUnits.js';
 import { textFromIds } from './answerText.js';
 import { imagesOf, readContract, type Contract, type ImageRecipe } from './contract.js';
-import type { Tokens } from './decoding.js';
-import { joinSlices, maxSliceTokens, type GenerationRequest } from './generation.js';
+import { joinSlices, type Tokens } from './decoding.js';
+import { maxSliceTokens, type GenerationRequest } from './generation.js';
 import { isInside, marksOfInterest } from './marks.js';
 import { assignCameras, encodePictures, readPicture, type CameraOfPicture } from './pictures.js';
 import { actionPrompt, tracePrompt, type PromptIds } from './prompt.js';
@@ -304,12 +304,15 @@ function outcomeOf<T>(answer: Answer<T>, stopwatch: Stopwatch): Outcome<T> {
   return { answer, timing: stopwatch.timing() };
 }
 
-/** A damaged image or an instruction that is too long is the observation's fault, not the worker's. */
+/**
+ * A damaged image or an instruction that is too long is the observation's fault. A graph that fails or whose scores are
+ * no numbers is the model's: a ModelError goes on, and ends the worker.
+ */
 async function refuseBadInput<T>(predict: () => Promise<Answer<T>>): Promise<Answer<T>> {
   try {
     return await predict();
   } catch (error) {
-    if (!(error instanceof InputError)) throw error;
+    if (!(error instanceof InputError) || error instanceof ModelError) throw error;
     return refuse('badObservation', error.where, error.got, error.expected);
   }
 }

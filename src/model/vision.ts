@@ -19,7 +19,7 @@ export interface VisualTokens {
 }
 
 export interface VisionEncoder {
-  /** `crops.pixels` is borrowed until the promise settles. @throws ModelError on a size that does not fit. */
+  /** `crops.pixels` is borrowed until the promise settles. @throws ModelError: size, broken weights. */
   encode(crops: CropTensor): Promise<VisualTokens>;
   release(): Promise<void>;
 }
@@ -45,10 +45,17 @@ export async function openVision(
         [ports.visual],
       );
       const data = float32Data(outputs[ports.visual], ports.visual);
+      checkFinite(data, session.path);
       return { count: data.length / decoder.hiddenSize, data };
     },
     release: () => session.release(),
   };
+}
+
+/** A decoder may hide what is not a number behind numbers. */
+function checkFinite(visual: Float32Array, path: string): void {
+  const at = visual.findIndex((value) => !Number.isFinite(value));
+  if (at >= 0) throw new ModelError(`${path}: visual tokens`, String(visual[at]), 'numbers');
 }
 
 function checkCrops(

@@ -1,27 +1,38 @@
 /**
  * One action and the beginning of one trace on a made-up observation, so that the first real one is as fast as the
- * next: memory is claimed, graphs have run, the JPEG decoder and OpenCV are loaded. What is answered does not matter.
+ * next: memory is claimed, graphs have run, the JPEG decoder and OpenCV are loaded. What is answered does not matter,
+ * but that something is: a model that cannot be asked is found here.
  */
+import { ModelError } from '../errors.js';
 import { encodeJpeg } from '../image/codec.js';
-import type { Observation, Refusal, RgbImage } from '../types.js';
+import type { Answer, Observation, Refusal, RgbImage } from '../types.js';
 import type { Contract } from './contract.js';
 import type { Predictor } from './predictor.js';
 
 /** Slices of the trace: the prompt's, and one that continues. */
 const traceSlices = 2;
 
+/** @throws ModelError where the graphs fail or give no numbers, or no question can be put to them. */
 export async function warmUp(predictor: Predictor, baseFrame: string): Promise<void> {
   const { contract, cameras } = predictor;
   const names = [...new Set([...cameras.action, ...cameras.trace])];
   const observation = await madeUpObservation(contract, names, baseFrame);
-  await predictor.predictAction(observation);
+  assertAsked('action', (await predictor.predictAction(observation)).answer);
   const camera = cameras.trace[0];
   if (camera === undefined) return;
   let pauses = 0;
   // The first pause comes before the prompt is encoded.
-  await predictor.predictTrace(observation, { camera, marks: [] }, () =>
+  const { answer } = await predictor.predictTrace(observation, { camera, marks: [] }, () =>
     Promise.resolve(++pauses > traceSlices + 1 ? enough : null),
   );
+  assertAsked('trace', answer);
+}
+
+/** Prose is an answer; that nothing was asked, because the question does not fit the model, is not. */
+function assertAsked(what: 'action' | 'trace', answer: Answer<unknown>): void {
+  if (answer.ok || answer.refusal.kind !== 'badObservation') return;
+  const { message } = answer.refusal;
+  throw new ModelError(`warm-up, ${what}`, message, 'an answer to a made-up observation');
 }
 
 const enough: Refusal = { kind: 'preempted', message: 'the warm-up is done' };

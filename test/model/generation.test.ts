@@ -1,5 +1,5 @@
 /** The graphs against PyTorch: test/oracle/tiny_magma.py holds the reference arithmetic. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { copyFileSync, cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { buildGraphs } from '../../src/convert/build.js';
@@ -7,17 +7,18 @@ import { openCheckpoint } from '../../src/convert/checkpoint.js';
 import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
 import { storeDecoder } from '../../src/convert/decoder.js';
 import { decodeGraph } from '../../src/convert/decoderGraphs.js';
-import { ExternalData, modelBytes } from '../../src/convert/onnx.js';
+import { ExternalData, Graph, modelBytes } from '../../src/convert/onnx.js';
 import { ModelError } from '../../src/errors.js';
 import {
   emptyCache,
+  joinSlices,
   loopDecoding,
   pickGreedy,
   stepDecoding,
   type Decoding,
   type Tokens,
 } from '../../src/model/decoding.js';
-import { joinSlices, type GenerationRequest } from '../../src/model/generation.js';
+import type { GenerationRequest } from '../../src/model/generation.js';
 import { ports } from '../../src/model/graphs.js';
 import { openRuntime, type Runtime } from '../../src/model/runtime.js';
 import {
@@ -176,7 +177,7 @@ describe('generation', () => {
   it('proves the loop equal to the step-by-step reference before it uses it', () => {
     expect(runtime.generator.decoding).toEqual({
       kind: 'loop',
-      reason: 'gives the same tokens as the step-by-step reference',
+      reason: 'gives the same tokens and scores as the step-by-step reference',
     });
   });
 
@@ -317,6 +318,48 @@ describe('the two decodings', () => {
   });
 });
 
+/** What a node of the loop graph reads instead. */
+type Mutation = (graph: Graph, operator: string, inputs: readonly string[]) => readonly string[];
+
+/** Compares with an id that no token has, in the graph of the first token, the subgraph of the rounds, or both. */
+function endsNever(...graphs: readonly ('decode' | 'round')[]): Mutation {
+  const comparisons: ('decode' | 'round')[] = ['decode', 'round'];
+  return (graph, operator, inputs) => {
+    if (operator !== 'Equal' || !graphs.includes(comparisons.shift()!)) return inputs;
+    return [inputs[0]!, graph.constant('int64', [1], [-2])];
+  };
+}
+
+const countsNoActions: Mutation = (_graph, operator, inputs) =>
+  operator === 'Slice' && inputs[0]!.startsWith('LogSoftmax')
+    ? [inputs[0]!, inputs[1]!, inputs[1]!, inputs[3]!]
+    : inputs;
+
+/** The right weights in a loop graph built with a mistake. */
+function mutatedLoop(folderOfLoop: string, mutation: Mutation): Uint8Array {
+  const config = readCheckpointConfig(join(tinyMagmaFolder, 'config.json'), magmaLayout);
+  const checkpoint = openCheckpoint(tinyMagmaFolder);
+  const external = new ExternalData(join(folderOfLoop, 'mutated.weights'));
+  const right = Object.getOwnPropertyDescriptor(Graph.prototype, 'node')!.value as Graph['node'];
+  const spy = jest.spyOn(Graph.prototype, 'node').mockImplementation(function (
+    this: Graph,
+    operator,
+    inputs,
+    outputs,
+    attributes,
+  ) {
+    right.call(this, operator, mutation(this, operator.name, inputs), outputs, attributes);
+  });
+  try {
+    const weights = storeDecoder(config.decoder, checkpoint, external, () => undefined);
+    return modelBytes(decodeGraph(weights));
+  } finally {
+    spy.mockRestore();
+    external.close();
+    checkpoint.close();
+  }
+}
+
 describe('the self-test', () => {
   it('falls back to the step graph, and says why, when the loop answers differently', async () => {
     const other = temporaryFolder();
@@ -342,6 +385,22 @@ describe('the self-test', () => {
     expect(answer.tokens).toEqual(expectedCases['oneCrop']!.tokens);
     const sliced = await collect(fallback.generator.slices(await requestOf('oneCrop'), 7));
     expect(joinSlices(sliced).tokens).toEqual(expectedCases['oneCrop']!.tokens);
+    await fallback.release();
+    other.remove();
+  });
+
+  it.each<[string, Mutation, RegExp]>([
+    ['never ends', endsNever('decode', 'round'), /end at \d+: got tokens/],
+    ['does not see an end in its first token', endsNever('decode'), /end at \d+: got tokens/],
+    ['does not see an end in its rounds', endsNever('round'), /end at \d+: got tokens/],
+    ['counts no action ids', countsNoActions, /self-test: got actionMass/],
+  ])('falls back to the step graph when the loop %s', async (_name, mutation, reason) => {
+    const other = temporaryFolder();
+    cpSync(folder, other.path, { recursive: true });
+    writeFileSync(join(other.path, 'decode.onnx'), mutatedLoop(other.path, mutation));
+    const fallback = await openRuntime(other.path, cpu);
+    expect(fallback.generator.decoding.kind).toBe('step');
+    expect(fallback.generator.decoding.reason).toMatch(reason);
     await fallback.release();
     other.remove();
   });

@@ -1,11 +1,13 @@
 /** From observation to prediction with nano's own contract and tokenizer; only the network's answers are scripted. */
 import { describe, expect, it } from '@jest/globals';
+import { InputError, ModelError } from '../../src/errors.js';
 import { encodeJpeg } from '../../src/image/codec.js';
 import { drawMarks } from '../../src/image/marks.js';
 import { idsFromText } from '../../src/model/answerText.js';
 import { idsFromDeltas } from '../../src/model/actionUnits.js';
 import { Predictor, readModelParts, type ModelParts } from '../../src/model/predictor.js';
 import type { ModelSettings } from '../../src/model/protocol.js';
+import { warmUp } from '../../src/model/warmUp.js';
 import type { CameraImage, Observation, RgbImage } from '../../src/types.js';
 import { nanoFolder } from '../support/randomNano.js';
 import { scriptedRuntime } from '../support/scriptedRuntime.js';
@@ -217,6 +219,26 @@ describe('an action', () => {
     });
   });
 
+  it('is refused where the instruction is too long for the model', async () => {
+    const { predictor, script } = opened();
+    const tooLong = new InputError('prompt, length', '2000 positions and 8 tokens', 'at most 1024');
+    script.runtime.generator.generate = () => Promise.reject(tooLong);
+    expect((await predictor.predictAction(observed())).answer).toMatchObject({
+      ok: false,
+      refusal: { kind: 'badObservation', message: tooLong.message },
+    });
+  });
+
+  it('is thrown out of where the model is broken: no observation is to blame', async () => {
+    const { predictor, script } = opened();
+    const broken = new ModelError('scores of a token', 'NaN', 'a number');
+    script.runtime.generator.generate = () => Promise.reject(broken);
+    await expect(predictor.predictAction(observed())).rejects.toBe(broken);
+    script.runtime.vision.encode = () => Promise.reject(broken);
+    const question = { camera: 'front', marks };
+    await expect(predictor.predictTrace(observed(), question, goOn)).rejects.toBe(broken);
+  });
+
   it('lets anything else that is thrown through: that is a bug', async () => {
     const { predictor, script } = opened();
     script.runtime.generator.generate = () => Promise.reject(new Error('device lost'));
@@ -345,6 +367,34 @@ describe('a trace', () => {
     expect((await predictor.predictTrace(observed(), question, goOn)).answer).toMatchObject({
       refusal: { kind: 'badObservation', message: expect.stringContaining('it has no traces') },
     });
+  });
+});
+
+describe('the warm-up', () => {
+  it('is content with any answer, also with prose', async () => {
+    const { predictor, script } = opened();
+    script.ids = idsFromText('I cannot do that. '.repeat(20), tokenizer, endId);
+    await warmUp(predictor, 'base_link');
+    // An action, and a trace.
+    expect(script.requests).toHaveLength(2);
+  });
+
+  it.each(['generator', 'vision'])('fails with a broken %s', async (part) => {
+    const { predictor, script } = opened();
+    const broken = new ModelError(part, 'NaN', 'numbers');
+    if (part === 'vision') script.runtime.vision.encode = () => Promise.reject(broken);
+    else script.runtime.generator.generate = () => Promise.reject(broken);
+    await expect(warmUp(predictor, 'base_link')).rejects.toBe(broken);
+  });
+
+  it('fails where the model has no room for its own prompt', async () => {
+    const { predictor, script } = opened();
+    const tooLong = new InputError('prompt, length', '90 positions and 8 tokens', 'at most 64');
+    script.runtime.generator.generate = () => Promise.reject(tooLong);
+    const message = /^warm-up, action: got prompt, length: .* an answer to a made-up observation$/;
+    const warmed = warmUp(predictor, 'base_link');
+    await expect(warmed).rejects.toThrow(ModelError);
+    await expect(warmed).rejects.toThrow(message);
   });
 });
 

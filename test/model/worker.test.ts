@@ -1,5 +1,6 @@
 /** The built worker in its thread, on nano with random weights: what it answers is prose, and refused as such. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { ModelError } from '../../src/errors.js';
 import { encodeJpeg } from '../../src/image/codec.js';
 import { ModelClient, type ClientOptions } from '../../src/model/client.js';
 import type { LoadProgress } from '../../src/model/protocol.js';
@@ -61,7 +62,10 @@ describe('the inference worker', () => {
       name: 'nano',
       graphs: 'built',
       provider: { provider: 'cpu', reason: 'as configured' },
-      decoding: { kind: 'loop', reason: 'gives the same tokens as the step-by-step reference' },
+      decoding: {
+        kind: 'loop',
+        reason: 'gives the same tokens and scores as the step-by-step reference',
+      },
       cameras: { action: ['front'], trace: ['front'] },
     });
     expect(client.facts.warmUpMs).toBeGreaterThan(0);
@@ -113,6 +117,23 @@ describe('the inference worker', () => {
     await expect(ModelClient.open({ ...options, settings })).rejects.toThrow(
       'statistics of nano: got "bridge_orig", expected one of sim',
     );
+  });
+});
+
+describe('a broken checkpoint', () => {
+  it.each([
+    ['vision', '.stem.0.bias', 'vision.onnx: visual tokens: got NaN, expected numbers'],
+    ['decoder', 'language_model.model.norm.weight', 'scores of a token: got NaN'],
+  ])('with a NaN in its %s is never ready', async (_part, ending, message) => {
+    const folder = temporaryFolder();
+    writeRandomNano(folder.path, 7, (name, data) => {
+      if (name.endsWith(ending)) data[0] = NaN;
+    });
+    const settings = { ...options.settings, folder: folder.path };
+    const opening = ModelClient.open({ ...options, settings });
+    await expect(opening).rejects.toThrow(ModelError);
+    await expect(opening).rejects.toThrow(message);
+    folder.remove();
   });
 });
 

@@ -15,15 +15,26 @@ import { readContract } from '../../src/model/contract.js';
 
 export const nanoFolder = fileURLToPath(new URL('../../models/nano', import.meta.url));
 
-/** Writes the folder's small files and a model.safetensors of its sizes into `folder`. */
-export function writeRandomNano(folder: string, seed: number): void {
+/**
+ * Writes the folder's small files and a model.safetensors of its sizes into `folder`.
+ * @param spoil may change a tensor's numbers in place.
+ */
+export function writeRandomNano(
+  folder: string,
+  seed: number,
+  spoil: (name: string, data: Float32Array) => void = () => undefined,
+): void {
   for (const name of readdirSync(nanoFolder))
     if (name.endsWith('.json')) copyFileSync(join(nanoFolder, name), join(folder, name));
-  writeSafetensors(join(folder, 'model.safetensors'), randomTensors(folder, seed));
+  writeSafetensors(join(folder, 'model.safetensors'), randomTensors(folder, seed, spoil));
 }
 
 /** Every tensor the converter asks for, uniform with variance 1 / inputs; norms are 1, biases 0. */
-function randomTensors(folder: string, seed: number): Map<string, RawTensor> {
+function randomTensors(
+  folder: string,
+  seed: number,
+  spoil: (name: string, data: Float32Array) => void,
+): Map<string, RawTensor> {
   const random = seededRandom(seed);
   const tensors = new Map<string, RawTensor>();
   const take = (name: string, shape: readonly number[]): Float32Array => {
@@ -33,6 +44,7 @@ function randomTensors(folder: string, seed: number): Map<string, RawTensor> {
     const value = (): number =>
       isVector ? Number(!name.endsWith('bias')) : random.between(-1, 1) * Math.sqrt(3 / inputs);
     const data = Float32Array.from({ length: count }, value);
+    spoil(name, data);
     tensors.set(name, { dtype: 'F32', shape, data: new Uint8Array(data.slice().buffer) });
     return data;
   };
