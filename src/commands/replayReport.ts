@@ -1,7 +1,7 @@
 /** A replay → the page a person opens. */
 import type { CountedReason, Frame, RunReport, Table } from '../report/runReport.js';
 import { REASONS } from '../safety/reasons.js';
-import type { Replayed, ReplayResult } from './replay.js';
+import type { Replayed, ReplayResult } from './replayResult.js';
 
 export interface ReplayFacts {
   /** The command line that gives the same run. */

@@ -1,5 +1,5 @@
 /** A replay as text: a line per episode, and the table at its end. */
-import type { ReplayedEpisode, ReplayResult } from './replay.js';
+import type { ReplayedEpisode, ReplayResult } from './replayResult.js';
 import type { Counts } from './runCounts.js';
 
 export function episodeLine(episode: ReplayedEpisode): string {
