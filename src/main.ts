@@ -436,7 +436,7 @@ function benchTable(result: BenchResult): string {
   const ms = (value: number): string => `${value.toFixed(1)} ms`;
   const { alone, withTraces, decoding } = result;
   const phase = (name: string, p: BenchResult['alone']): string =>
-    `  ${name.padEnd(14)} ${p.actionsPerSecond.toFixed(1).padStart(5)} actions/s (p50 ${ms(p.actionLatencyMs.p50)}, p99 ${ms(p.actionLatencyMs.p99)})  ${p.tracesPerSecond.toFixed(2)} traces/s  jitter p99 ${ms(p.controlJitterMs.p99)}`;
+    `  ${name.padEnd(14)} ${p.actionsPerSecond.toFixed(1).padStart(5)} actions/s (p50 ${ms(p.actionLatencyMs.p50)}, p99 ${ms(p.actionLatencyMs.p99)})  ${p.tracesPerSecond.toFixed(2)} traces/s  jitter p99 ${ms(p.controlJitterMs.p99)}, ${p.missedTicks} ticks missed`;
   return [
     '',
     phase('actions alone', alone),

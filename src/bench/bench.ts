@@ -69,6 +69,8 @@ export interface BenchResult {
   readonly tracesPerSecond: number;
   /** Of both phases: the larger. */
   readonly controlJitterMs: Spread;
+  /** Control ticks left out, of both phases together. */
+  readonly missedTicks: number;
   /** Action latency with traces beside it, over without; p99. */
   readonly actionP99Ratio: number;
   readonly stages: PhaseResult['stages'];
@@ -141,6 +143,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       actionsPerSecond,
       tracesPerSecond,
       controlJitterMs: larger(alone.controlJitterMs, withTraces.controlJitterMs),
+      missedTicks: alone.missedTicks + withTraces.missedTicks,
       actionP99Ratio: withTraces.actionLatencyMs.p99 / alone.actionLatencyMs.p99,
       stages,
       decoding,

@@ -23,7 +23,7 @@ export interface WallOptions {
 }
 
 export interface WallResult extends SessionEnd {
-  /** How late control ticks began, ms. */
+  /** How late control ticks began, ms; those left out count with how late they were when they were given up. */
   readonly jitterMs: Samples;
   /** Ticks left out because the one before ended after their time. */
   readonly missedTicks: number;
@@ -103,10 +103,10 @@ class Grid {
 
   /** A tick less than half a period late is made up for at once; what is later than that is left out. */
   #skipPassed(nowNs: bigint): void {
-    if (nowNs <= this.#dueNs) return;
-    const skipped = (nowNs - this.#dueNs + this.#periodNs / 2n) / this.#periodNs;
-    this.missed += Number(skipped);
-    this.#dueNs += skipped * this.#periodNs;
+    for (; 2n * (nowNs - this.#dueNs) >= this.#periodNs; this.#dueNs += this.#periodNs) {
+      this.jitterMs.add(secondsFromNs(nowNs - this.#dueNs) * 1e3);
+      this.missed++;
+    }
   }
 }
 

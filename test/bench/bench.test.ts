@@ -46,6 +46,7 @@ describe('the benchmark', () => {
     expect(result.stages.trace !== null).toBe(result.tracesPerSecond > 0);
     expect(result.alone.tracesPerSecond).toBe(0);
     expect(result.controlJitterMs.p99).toBeGreaterThanOrEqual(result.controlJitterMs.p50);
+    expect(result.missedTicks).toBe(result.alone.missedTicks + result.withTraces.missedTicks);
     expect(result.stages.action!.generateMs.p50).toBeGreaterThan(0);
     expect(result.stages.action!.totalMs.p50).toBeGreaterThan(result.stages.action!.visionMs.p50);
     expect(result.decoding.speedUp).toBeGreaterThan(0);

@@ -83,4 +83,8 @@ it('leaves out ticks whose time has passed, instead of bunching them up, and cou
   const { result, times } = await run([0n, 0n, 0n, 53n]);
   expect(times.slice(0, 5)).toEqual([40, 60, 133, 140, 160]);
   expect(result.missedTicks).toBe(2);
+  // Late by 53 ms; given up at 133 ms, 33 and 13 ms after their time.
+  expect(result.jitterMs.count).toBe(46);
+  const latest = [100, 97, 95].map((p) => result.jitterMs.percentile(p));
+  expect(latest).toEqual([53, 33, 13]);
 });
