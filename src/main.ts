@@ -3,8 +3,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { runBench, type BenchResult } from './bench/bench.js';
+import { Command, Option } from 'commander';
+import { runBench } from './bench/bench.js';
+import { integer, number, parseFamilies } from './commands/argument.js';
+import { benchTable } from './commands/benchTable.js';
 import { Album } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
@@ -15,6 +17,7 @@ import { ReplayAlbum } from './commands/replayAlbum.js';
 import { replayReport } from './commands/replayReport.js';
 import { episodeLine, replayTable } from './commands/replayTable.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
+import { simulateTable } from './commands/simulateTable.js';
 import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, type Config } from './config.js';
 import { buildGraphs } from './convert/build.js';
@@ -105,24 +108,6 @@ const stageNames: Readonly<Record<LoadProgress['stage'], string>> = {
 };
 
 const seconds = (ms: number): string => `${(ms / 1e3).toFixed(1)} s`;
-const percent = (share: number): string => `${(100 * share).toFixed(0)} %`.padStart(5);
-
-const integer =
-  (low: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (!Number.isInteger(value) || value < low)
-      throw new InvalidArgumentError(`expected a whole number ≥ ${low}`);
-    return value;
-  };
-const number =
-  (low: number) =>
-  (text: string): number => {
-    const value = Number(text);
-    if (!Number.isFinite(value) || value < low)
-      throw new InvalidArgumentError(`expected a number ≥ ${low}`);
-    return value;
-  };
 
 const program = new Command('magma-vla')
   .description('A vision-language-action node for robot arms: predicted traces, guarded commands.')
@@ -196,7 +181,7 @@ withModel(program.command('simulate'))
       return;
     }
     const result = await runSimulate(flags);
-    say(tableOf(result));
+    say(simulateTable(result));
     if (flags.json)
       console.log(
         JSON.stringify({
@@ -223,15 +208,6 @@ async function demonstrateTo(folder: string, flags: SimulateFlags): Promise<void
   }
   if (flags.json)
     console.log(JSON.stringify({ command: 'simulate', trainingSet: folder, ...set.counts }));
-}
-
-function parseFamilies(text: string): readonly Family[] {
-  return text.split(',').map((name) => {
-    const family = families.find((known) => known === name.trim());
-    if (!family)
-      throw new InvalidArgumentError(`got ${name}, expected some of ${families.join(', ')}`);
-    return family;
-  });
 }
 
 async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
@@ -291,27 +267,6 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
     set?.close();
     await client?.close();
   }
-}
-
-function tableOf(result: SimulateResult): string {
-  const { success, traceError } = result;
-  const row = (name: string, { episodes, rate, low, high }: SimulateResult['success']): string =>
-    `  ${name.padEnd(8)} ${String(episodes).padStart(5)}  ${percent(rate)}   ${percent(low)} …${percent(high)}`;
-  const lines = [
-    '',
-    `  ${'family'.padEnd(8)} ${'n'.padStart(5)}  success  95 % interval`,
-    ...Object.entries(success.byFamily).map(([name, rate]) => row(name, { ...rate, byFamily: {} })),
-    row('all', success),
-    '',
-    `  wrong object ${result.wrongObject}, out of time ${result.timeouts}, stopped by the guard ${result.stopped}`,
-    `  latency ${result.latencyMs.p50.toFixed(0)} ms (p50), ${result.latencyMs.p99.toFixed(0)} ms (p99), ${result.clock === 'lockstep' ? 'as stated for lock-step' : 'measured'}`,
-  ];
-  if (traceError) {
-    lines.push(
-      `  traces: off by ${traceError.ade.toFixed(1)} of 256 on average, ${traceError.fde.toFixed(1)} at the end (standing still: ${traceError.stayStill.toFixed(1)}), ${traceError.traces} scored`,
-    );
-  }
-  return lines.join('\n');
 }
 
 interface ReplayFlags extends ModelFlags {
@@ -431,21 +386,6 @@ withModel(program.command('bench'))
     say(benchTable(result));
     if (flags.json) console.log(JSON.stringify({ command: 'bench', version, ...result }));
   });
-
-function benchTable(result: BenchResult): string {
-  const ms = (value: number): string => `${value.toFixed(1)} ms`;
-  const { alone, withTraces, decoding } = result;
-  const phase = (name: string, p: BenchResult['alone']): string =>
-    `  ${name.padEnd(14)} ${p.actionsPerSecond.toFixed(1).padStart(5)} actions/s (p50 ${ms(p.actionLatencyMs.p50)}, p99 ${ms(p.actionLatencyMs.p99)})  ${p.tracesPerSecond.toFixed(2)} traces/s  jitter p99 ${ms(p.controlJitterMs.p99)}, ${p.missedTicks} ticks missed`;
-  return [
-    '',
-    phase('actions alone', alone),
-    phase('with traces', withTraces),
-    `  action p99 with traces / without: ${result.actionP99Ratio.toFixed(2)}`,
-    `  decoding: ${decoding.loop.tokensPerSecond.toFixed(0)} tokens/s in one run, ${decoding.step.tokensPerSecond.toFixed(0)} step by step (×${decoding.speedUp.toFixed(2)})`,
-    `  memory: ${result.rssMb.toFixed(0)} MB`,
-  ].join('\n');
-}
 
 program
   .command('convert')

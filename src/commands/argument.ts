@@ -1,0 +1,33 @@
+/** Command-line texts → values; commander shows what these say. */
+import { InvalidArgumentError } from 'commander';
+import { families, type Family } from '../robot/sim/tasks.js';
+
+/** A whole number of at least `low`. */
+export const integer =
+  (low: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < low)
+      throw new InvalidArgumentError(`expected a whole number ≥ ${low}`);
+    return value;
+  };
+
+/** A finite number of at least `low`. */
+export const number =
+  (low: number) =>
+  (text: string): number => {
+    const value = Number(text);
+    if (!Number.isFinite(value) || value < low)
+      throw new InvalidArgumentError(`expected a number ≥ ${low}`);
+    return value;
+  };
+
+/** Comma-separated task families. */
+export function parseFamilies(text: string): readonly Family[] {
+  return text.split(',').map((name) => {
+    const family = families.find((known) => known === name.trim());
+    if (!family)
+      throw new InvalidArgumentError(`got ${name}, expected some of ${families.join(', ')}`);
+    return family;
+  });
+}
