@@ -18,6 +18,10 @@ const MAX_PIECES = 40;
 const BETWEEN_PIECES = 1e-3;
 /** Halvings between the braking step and the wanted one. */
 const HALVINGS = 5;
+/** As above, where the tool's speed is to be kept: what is given away costs speed in every tick. */
+const SPEED_HALVINGS = 10;
+/** Relative slack for rounding where tool speeds are compared. */
+const ROUNDING = 1e-9;
 /** s: how far ahead a motion is followed to see what it leads towards. */
 const LOOK_AHEAD = 0.02;
 
@@ -75,6 +79,7 @@ export class JointPath {
       motion.towards(target, targetVelocity, speedShare * share, dt, out);
       this.limitToolSpeed(speedShare * share, dt, out, reasons);
     }
+    this.keepToolSpeed(dt, out, reasons);
     this.keepClear(dt, out, reasons);
     return reasons;
   }
@@ -112,6 +117,44 @@ export class JointPath {
         `The tool would move at ${linear.toFixed(3)} m/s and ${angular.toFixed(3)} rad/s, ${(linearVelocity * speedShare).toFixed(3)} m/s and ${(angularVelocity * speedShare).toFixed(3)} rad/s are allowed.`,
       ),
     );
+  }
+
+  /**
+   * Jerk limits may leave more speed than the tool's limits allow, and a step may end where the same joint speeds move the
+   * tool faster. Replaces `velocity` by the nearest to it, on the way to braking, that is slow enough at both its ends.
+   * Braking itself is what is left where nothing is: then the limits are exceeded for as long as it takes.
+   */
+  private keepToolSpeed(dt: number, velocity: Float64Array, reasons: GuardReason[]): void {
+    if (this.isSlow(velocity, dt)) return;
+    this.motion.braking(dt, this.brake);
+    let slow = 0;
+    for (let step = 0.5, i = 0; i < SPEED_HALVINGS; i++, step /= 2) {
+      this.blendTo(slow + step, velocity);
+      if (this.isSlow(this.blend, dt)) slow += step;
+    }
+    this.blendTo(slow, velocity);
+    velocity.set(this.blend);
+    if (reasons.every(({ code }) => code !== 'toolSpeed'))
+      reasons.push(reason('toolSpeed', 'The tool brakes to keep its speed limits.'));
+  }
+
+  private isSlow(velocity: Float64Array, dt: number): boolean {
+    const { linearVelocity, angularVelocity } = this.config;
+    let [travel, turn] = [0, 0];
+    for (let i = 0; i < velocity.length; i++) {
+      travel += Math.abs(velocity[i]!) * this.reach[i]!;
+      turn += Math.abs(velocity[i]!);
+      this.sample[i] = this.motion.moved(i, velocity[i]! * dt);
+    }
+    // No posture of the arm makes the tool faster than this.
+    if (travel <= linearVelocity && turn <= angularVelocity) return true;
+    return [this.motion.position, this.sample].every((position) => {
+      jacobianFromLinkPoses(this.arm, linkPoses(this.arm, position), this.jacobian);
+      return (
+        this.rowNorm(0, velocity) <= linearVelocity * (1 + ROUNDING) &&
+        this.rowNorm(3, velocity) <= angularVelocity * (1 + ROUNDING)
+      );
+    });
   }
 
   /** |J v| of three rows from `first`. */
@@ -197,9 +240,11 @@ export class JointPath {
     if (longest === 0 || this.isFarFromAll(velocity, time)) return true;
     // A margin that is already too small may not shrink again on the way.
     for (let k = 0; k < MARGINS; k++) floor[k] = Math.min(BETWEEN_PIECES, this.marginsNow[k]!);
+    // In a long tick the step itself is looked at in pieces, too; piece 0 is its end.
+    const own = Math.min(MAX_PIECES, Math.ceil((longest * dt) / time / PIECE));
     const rest = Math.min(MAX_PIECES, Math.ceil(longest / PIECE));
-    for (let piece = 0; piece <= rest; piece++) {
-      const until = dt + ((time - dt) * piece) / rest;
+    for (let piece = 1 - own; piece <= rest; piece++) {
+      const until = piece <= 0 ? (dt * (piece + own)) / own : dt + ((time - dt) * piece) / rest;
       for (let i = 0; i < sample.length; i++) sample[i] = motion.moved(i, velocity[i]! * until);
       this.surroundings.margins(sample, marginsSample);
       for (let k = 0; k < MARGINS; k++) {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Guard } from '../../src/safety/guard.js';
 import { arm, Bench, codesOf, limits, TICK } from './jointBench.js';
-import { builtinArm, jointConfig, jointInput } from './robots.js';
+import { builtinArm, jointConfig, jointInput, planarPoints } from './robots.js';
 
 describe('the joint guard slows down', () => {
   it('to rest within jerk, with a reason that does not halt', () => {
@@ -47,6 +47,20 @@ describe('the joint guard slows down', () => {
     const verdicts = bench.run([1.5, 0], 2);
     expect(bench.velocity[0]).toBeCloseTo(0.2, 6);
     expect(codesOf(verdicts.at(-1)!)).toEqual(['toolSpeed']);
+  });
+
+  it('so that the tool keeps its speed where the same joint speed becomes a faster tool', () => {
+    // Folded up, the tool is near the shoulder; unfolding while the shoulder turns takes it outwards.
+    const bench = new Bench({ linearVelocity: 0.3 }, [-1.5, 1.95]);
+    let [fastest, before] = [0, planarPoints(bench.position).at(-1)!];
+    for (let tick = 0; tick < 200; tick++) {
+      bench.tick([1.5, -1.5]);
+      const after = planarPoints(bench.position).at(-1)!;
+      fastest = Math.max(fastest, Math.hypot(after[0] - before[0], after[1] - before[1]) / 0.02);
+      before = after;
+    }
+    expect(fastest).toBeGreaterThan(0.28);
+    expect(fastest).toBeLessThanOrEqual(0.3 * 1.0001);
   });
 
   it('before a target that moves too far in one policy step', () => {
