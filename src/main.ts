@@ -10,6 +10,7 @@ import { benchTable } from './commands/benchTable.js';
 import { Album } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
+import { loadProgress, seconds } from './commands/loadProgress.js';
 import { openModel, readModelWords } from './commands/openModel.js';
 import { replay } from './commands/replay.js';
 import type { Replayed } from './commands/replayResult.js';
@@ -75,7 +76,7 @@ async function openClient(
     provider: flags.provider,
     threads: flags.threads,
     mismatch: flags.allowMismatch ? 'allow' : 'refuse',
-    onProgress: loadProgress(),
+    onProgress: loadProgress(say),
     onMismatch: (sentence) => {
       say(`warning: ${sentence} (allowed by --allow-mismatch)`);
       onMismatch(sentence);
@@ -90,24 +91,6 @@ async function openClient(
   );
   return client;
 }
-
-/** One line per stage of loading, not one per percent. */
-function loadProgress(): (progress: LoadProgress) => void {
-  let last = '';
-  return ({ stage }) => {
-    if (stage !== last) say(`model: ${stageNames[stage]} …`);
-    last = stage;
-  };
-}
-const stageNames: Readonly<Record<LoadProgress['stage'], string>> = {
-  hash: 'checking weights',
-  vision: 'building the vision graph',
-  decoder: 'building the decoder graphs',
-  sessions: 'opening sessions',
-  warmUp: 'warming up and testing itself',
-};
-
-const seconds = (ms: number): string => `${(ms / 1e3).toFixed(1)} s`;
 
 const program = new Command('magma-vla')
   .description('A vision-language-action node for robot arms: predicted traces, guarded commands.')
