@@ -50,6 +50,8 @@ const guard = z.strictObject({
   minConfidence: z.number().min(0).max(1).default(0),
   /** Largest |commanded − measured|, per joint (rad) or of the tool (m). */
   trackingError: positive,
+  /** The same for the rotation of the tool, rad; where joints are not commanded. */
+  trackingErrorRotation: positive.default(0.3),
   /** Lowest height of any link above the table plane z = tableHeight of the base frame. */
   tableHeight: z.number().optional(),
   linkClearance: z.number().nonnegative().default(0.02),

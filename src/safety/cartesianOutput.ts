@@ -111,11 +111,17 @@ export class CartesianOutput implements Output {
 
   checkTracking(): GuardReason | null {
     const distance = vec3.distance(this.commanded.translation, this.measured.translation);
-    const limit = this.config.guard.trackingError;
-    if (!(distance > limit)) return null;
+    const { trackingError, trackingErrorRotation } = this.config.guard;
+    if (!(distance <= trackingError))
+      return reason(
+        'trackingError',
+        `The tool is ${distance.toFixed(3)} m from where it was commanded to be, ${trackingError} m is allowed.`,
+      );
+    const angle = quaternion.angleBetween(this.commanded.rotation, this.measured.rotation);
+    if (angle <= trackingErrorRotation) return null;
     return reason(
       'trackingError',
-      `The tool is ${distance.toFixed(3)} m from where it was commanded to be, ${limit} m is allowed.`,
+      `The tool is turned by ${angle.toFixed(3)} rad from where it was commanded to be, ${trackingErrorRotation} rad is allowed.`,
     );
   }
 
@@ -203,7 +209,7 @@ export class CartesianOutput implements Output {
       this.singularity === null
         ? 'NOT guarded, left to the robot’s controller: joint limits, singularities, distances to the table and between links, effort.'
         : 'Near singularities (by the reported joints) it slows down. NOT guarded, left to the robot’s controller: joint limits, distances to the table and between links, effort.',
-      'That the arm follows is checked by the tracking error of the tool position.',
+      'That the arm follows is checked by the tracking error of the tool, in position and rotation.',
     ].join(' ');
   }
 

@@ -195,6 +195,23 @@ describe('the Cartesian guard', () => {
     expect(bench.guard.latched?.code).toBe(code);
   });
 
+  it('notices a wrist that does not turn with its commands, and starts anew from there when re-armed', () => {
+    const bench = new Bench({ trackingErrorRotation: 0.2 });
+    const target = at([0.2, 0, 0.2], [0, 0, 1]);
+    const jammed = (): Partial<GuardInput> => ({
+      endEffector: { stampNs: bench.nowNs + TICK, frameId: 'base', pose: HOME },
+    });
+    let ticks = 0;
+    while (bench.guard.latched === null && ticks++ < 100) bench.tick(target, jammed());
+    expect(bench.guard.latched?.message).toMatch(
+      /^The tool is turned by 0\.2\d\d rad from where it was commanded to be, 0\.2 rad is allowed\.$/,
+    );
+    for (let i = 0; i < 50; i++) bench.tick(target, jammed());
+    expect(bench.guard.rearm(bench.nowNs)).toBeNull();
+    bench.tick(HOME, jammed());
+    expect(quaternion.angleBetween(bench.pose.rotation, HOME.rotation)).toBeLessThan(1e-9);
+  });
+
   it('sends a twist of 0 at rest and before it was activated', () => {
     const guard = new Guard(cartesianConfig('twist', LIMITS), null, null);
     const still = { kind: 'twist', linear: [0, 0, 0], angular: [0, 0, 0], frameId: 'base' };
