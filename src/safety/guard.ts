@@ -25,10 +25,14 @@ export interface GuardInput extends Measurement {
   readonly prediction: {
     readonly observationStampNs: bigint;
     readonly confidence: number;
+    /** How long it plans ahead; absent: one policy period. */
+    readonly chunk?: { readonly stepPeriodNs: bigint; readonly steps: readonly unknown[] };
   } | null;
 }
 
 const NS_PER_S = 1e9;
+/** rad/s or m/s: what a resting arm may report of its joints. */
+const RESTING = 0.05;
 /** s */
 const SHORTEST_TICK = 1e-6;
 
@@ -95,6 +99,7 @@ export class Guard {
       return this.note(reason('stillMoving', 'The arm still moves by the last commands.'));
     const [problem] = this.output.measure(measured, nowNs);
     if (problem !== undefined) return this.note(problem);
+    if (reportsMotion(measured)) return this.note(armMoves());
     this.output.seed(nowNs);
     this.isSeeded = true;
     this.isActive = true;
@@ -120,6 +125,7 @@ export class Guard {
       if (!this.output.isAtRest) return this.latch;
       const [problem] = this.output.measure(this.lastMeasured, nowNs);
       if (problem !== undefined) return problem;
+      if (reportsMotion(this.lastMeasured)) return this.note(armMoves());
       if (this.output.checkTracking() !== null) this.output.seed(nowNs);
     }
     this.latch = null;
@@ -227,7 +233,7 @@ export class Guard {
   }
 
   private checkPrediction(
-    { observationStampNs, confidence }: NonNullable<GuardInput['prediction']>,
+    { observationStampNs, confidence, chunk }: NonNullable<GuardInput['prediction']>,
     stampNs: bigint,
   ): GuardReason | null {
     const { minConfidence, maxFutureStamp, maxObservationAge } = this.config.guard;
@@ -239,8 +245,11 @@ export class Guard {
         'futureStamp',
         `The observation is stamped ${seconds(-age)} in the future, ${seconds(maxFutureStamp)} is allowed.`,
       );
-    // The last step of a prediction may begin at maxObservationAge and lasts one policy period.
-    const allowed = maxObservationAge + this.config.control.policyPeriod;
+    // The last step begins at its own time, or at maxObservationAge where that is later; it lasts one period, and so does
+    // coming to rest on it.
+    const period = chunk ? Number(chunk.stepPeriodNs) / NS_PER_S : this.config.control.policyPeriod;
+    const ahead = ((chunk?.steps.length ?? 1) - 1) * period;
+    const allowed = Math.max(maxObservationAge, ahead) + 2 * period;
     if (age > allowed)
       return reason(
         'observationStale',
@@ -300,4 +309,13 @@ export class Guard {
     this.ledger.add(given);
     return given;
   }
+}
+
+/** Where the robot says how fast its joints are, whether one of them moves; a speed that is no number counts as motion. */
+function reportsMotion({ joints }: Measurement): boolean {
+  return joints?.velocity?.some((speed) => !(Math.abs(speed) <= RESTING)) ?? false;
+}
+
+function armMoves(): GuardReason {
+  return reason('stillMoving', 'The arm reports that it still moves.');
 }

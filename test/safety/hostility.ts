@@ -32,7 +32,7 @@ const COMMON: readonly Maker[] = [
     input: {
       ...input,
       prediction: {
-        observationStampNs: input.stampNs - BigInt(random.integer(1000)) * MS - 601n * MS,
+        observationStampNs: input.stampNs - BigInt(random.integer(1000)) * MS - 801n * MS,
         confidence: 1,
       },
     },

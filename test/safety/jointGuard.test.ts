@@ -215,7 +215,7 @@ describe('the joint guard halts', () => {
       'latches',
     ],
     ['an observation from the future', late(-51n), 'futureStamp', 'latches'],
-    ['an observation older than 400 ms + one period', late(601n), 'observationStale', 'recovers'],
+    ['an observation older than 400 ms + two periods', late(801n), 'observationStale', 'recovers'],
     [
       'a confidence of 0.29',
       { prediction: { observationStampNs: 1020n * MS, confidence: 0.29 } },
@@ -246,10 +246,55 @@ describe('the joint guard halts', () => {
   it('accepts a late observation within its age and readings in another order', () => {
     const bench = new Bench({}, [0.1, 0.2]);
     const verdict = bench.tick([0.1, 0.2], {
-      ...late(599n),
+      ...late(799n),
       ...joints({ names: ['gripper', 'j2', 'j1'], position: [NaN, 0.2, 0.1] }),
     });
     expect(verdict.outcome).toBe('pass');
+  });
+
+  it('on a chunk of 8 steps of 0.2 s only when the last one is over and rested on', () => {
+    const bench = new Bench();
+    const chunk = { stepPeriodNs: 200n * MS, steps: Array.from({ length: 8 }, () => ({})) };
+    const observationStampNs = bench.nowNs;
+    for (let ms = 20n; ms <= 1800n; ms += 20n)
+      expect(
+        bench.tick([0, 0], { prediction: { observationStampNs, confidence: 1, chunk } }).outcome,
+      ).toBe('pass');
+    const late = bench.tick([0, 0], { prediction: { observationStampNs, confidence: 1, chunk } });
+    expect(late.reasons).toEqual([
+      {
+        code: 'observationStale',
+        message: 'The policy acts on an observation 1.820 s old, 1.800 s is allowed.',
+      },
+    ]);
+  });
+
+  it.each([[0.06], [-0.06], [NaN]])(
+    'does not take over an arm that reports %d rad/s, and takes over one at 0.05 rad/s',
+    (speed) => {
+      const guard = new Guard(jointConfig(arm, limits), arm, null);
+      const input = jointInput(arm.jointNames, [0, 0], [0, 0], 0n);
+      const moving = { ...input, joints: { ...input.joints!, velocity: [0, speed] } };
+      expect(guard.activate(0n, moving)).toEqual({
+        code: 'stillMoving',
+        message: 'The arm reports that it still moves.',
+      });
+      const resting = { ...input, joints: { ...input.joints!, velocity: [0.05, -0.05] } };
+      expect(guard.activate(0n, resting)).toBeNull();
+    },
+  );
+
+  it('is not re-armed while the arm reports that it moves', () => {
+    const bench = new Bench();
+    bench.tick([NaN, 0]);
+    const { joints: seen } = bench.input([0, 0]);
+    bench.tick([0, 0], {
+      joints: { ...seen!, stampNs: bench.nowNs + TICK, velocity: [0, 0.3] },
+    });
+    expect(bench.guard.rearm(bench.nowNs)?.code).toBe('stillMoving');
+    expect(bench.guard.latched).not.toBeNull();
+    bench.tick([0, 0]);
+    expect(bench.guard.rearm(bench.nowNs)).toBeNull();
   });
 
   it('starts anew from where the arm is, when re-armed after a tracking error', () => {
