@@ -25,7 +25,6 @@ import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import { readContract } from './model/contract.js';
-import type { LoadProgress } from './model/protocol.js';
 import type { ProviderSetting } from './model/session.js';
 import { renderReport } from './report/page.js';
 import {
