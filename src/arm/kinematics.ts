@@ -31,6 +31,8 @@ export interface Arm {
   readonly upper: readonly number[];
   /** rad/s or m/s; Infinity where the URDF does not say. */
   readonly velocity: readonly number[];
+  /** N·m or N; Infinity where the URDF does not say, or says 0, which is how exporters say nothing. */
+  readonly effort: readonly number[];
   /** Frame of the last actuated joint from the tip. */
   readonly lastFromTip: Pose;
 }
@@ -45,7 +47,7 @@ export function armFromUrdf(
       throw new ConfigError(key, link, `a link of the URDF of ${urdf.name}`);
   }
   const joints: ArmJoint[] = [];
-  const limits: { lower: number; upper: number; velocity: number | null }[] = [];
+  const limits: NonNullable<UrdfJoint['limit']>[] = [];
   let pending = pose.identity;
   for (const joint of chainBetween(urdf.joints, baseLink, tipLink)) {
     pending = pose.compose(pending, joint.origin);
@@ -75,6 +77,7 @@ export function armFromUrdf(
     lower: limits.map((limit) => limit.lower),
     upper: limits.map((limit) => limit.upper),
     velocity: limits.map((limit) => limit.velocity ?? Infinity),
+    effort: limits.map((limit) => limit.effort || Infinity),
     lastFromTip: pending,
   };
 }

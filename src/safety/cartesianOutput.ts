@@ -24,6 +24,7 @@ import {
 import {
   checkEndEffector,
   checkFreshness,
+  type EffortLimit,
   JointReader,
   type Measurement,
   poseProblem,
@@ -45,6 +46,7 @@ export class CartesianOutput implements Output {
   private readonly config: Config;
   private readonly frameId: string;
   private readonly reader: JointReader | null;
+  private readonly efforts: readonly EffortLimit[];
   private readonly singularity: SingularityWatch | null;
   private readonly linear: VectorMotion;
   private readonly angular: VectorMotion;
@@ -62,6 +64,10 @@ export class CartesianOutput implements Output {
     this.config = config;
     this.frameId = config.endEffector?.frameId ?? config.baseFrame;
     this.reader = arm && new JointReader(arm.jointNames);
+    this.efforts = (arm?.jointNames ?? []).map((name, i) => ({
+      name,
+      effort: Math.min(config.joints?.limits[name]?.effort ?? Infinity, arm!.effort[i]!),
+    }));
     this.singularity = arm && new SingularityWatch(arm, guard.singularity);
     this.linear = new VectorMotion({
       velocity: guard.linearVelocity,
@@ -105,8 +111,8 @@ export class CartesianOutput implements Output {
       guard,
     );
     if (staleJoints !== null || joints === null) return staleJoints === null ? [] : [staleJoints];
-    const invalidJoints = this.reader.read(joints);
-    return invalidJoints === null ? [] : [invalidJoints];
+    const unusable = this.reader.read(joints) ?? this.reader.checkEffort(this.efforts);
+    return unusable === null ? [] : [unusable];
   }
 
   checkTracking(): GuardReason | null {
@@ -208,7 +214,7 @@ export class CartesianOutput implements Output {
         : 'A pose is the last one moved on by a guarded twist; a halt ends in holding a pose.',
       this.singularity === null
         ? 'NOT guarded, left to the robot’s controller: joint limits, singularities, distances to the table and between links, effort.'
-        : 'Near singularities (by the reported joints) it slows down. NOT guarded, left to the robot’s controller: joint limits, distances to the table and between links, effort.',
+        : 'Near singularities (by the reported joints) it slows down, and it halts where a joint reports more effort than its limit. NOT guarded, left to the robot’s controller: joint limits, distances to the table and between links.',
       'That the arm follows is checked by the tracking error of the tool, in position and rotation.',
     ].join(' ');
   }

@@ -18,8 +18,8 @@ export interface JointBounds extends AxisLimits {
   readonly name: string;
   readonly lower: number;
   readonly upper: number;
-  /** N·m; null: not checked. */
-  readonly effort: number | null;
+  /** N·m or N; Infinity: not checked. */
+  readonly effort: number;
 }
 
 /** Where a target's velocity and the axis' own differ by no more than this share of one jerk tick, they count as equal. */

@@ -73,18 +73,8 @@ export class JointOutput implements Output {
     if (stale !== null || joints === null) return stale === null ? [] : [stale];
     const invalid = this.reader.read(joints);
     if (invalid !== null) return [invalid];
-    if (!this.reader.hasEffort) return [];
-    for (const [i, { name, effort }] of this.bounds.entries()) {
-      const reported = Math.abs(this.reader.effort[i]!);
-      if (effort !== null && reported > effort)
-        return [
-          reason(
-            'effortLimit',
-            `Joint ${name} pushes with ${reported.toFixed(1)} N·m, the limit is ${effort} N·m.`,
-          ),
-        ];
-    }
-    return [];
+    const strained = this.reader.checkEffort(this.bounds);
+    return strained === null ? [] : [strained];
   }
 
   checkTracking(): GuardReason | null {
@@ -301,7 +291,7 @@ function jointBounds(config: Config, arm: Arm): readonly JointBounds[] {
       velocity: Math.min(limits.velocity, arm.velocity[i]!),
       acceleration: limits.acceleration,
       jerk: limits.jerk,
-      effort: limits.effort ?? null,
+      effort: Math.min(limits.effort ?? Infinity, arm.effort[i]!),
     };
   });
 }

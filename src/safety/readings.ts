@@ -106,6 +106,26 @@ export class JointReader {
     }
     return null;
   }
+
+  /** Which joint of the last reading pushes harder than its limit; null where none does, or effort is not reported. */
+  checkEffort(limits: readonly EffortLimit[]): GuardReason | null {
+    if (!this.hasEffort) return null;
+    for (const [i, { name, effort }] of limits.entries()) {
+      const reported = Math.abs(this.effort[i]!);
+      if (reported > effort)
+        return reason(
+          'effortLimit',
+          `Joint ${name} pushes with ${reported.toFixed(1)} N·m, the limit is ${effort} N·m.`,
+        );
+    }
+    return null;
+  }
+}
+
+/** N·m or N; Infinity: none. */
+export interface EffortLimit {
+  readonly name: string;
+  readonly effort: number;
 }
 
 /** Why a reported pose cannot be used, in a frame that is expected to be `frameId`. */

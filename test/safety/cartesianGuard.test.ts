@@ -291,6 +291,13 @@ describe('the Cartesian guard', () => {
     for (let nowNs = TICK; nowNs < 10n * TICK; nowNs += TICK)
       codesOf(guard.guard(input(nowNs))).forEach((code) => codes.add(code));
     expect(codes).toContain('singularity');
+    // So is one that pushes harder than the description allows.
+    const { joints } = input(10n * TICK);
+    const strained = new Guard(config, arm, null);
+    const pushing = { ...joints!, effort: elbow.map((_, i) => (i === 6 ? 41 : 39)) };
+    expect(strained.activate(10n * TICK, { ...input(10n * TICK), joints: pushing })?.message).toBe(
+      'Joint joint7 pushes with 41.0 N·m, the limit is 40 N·m.',
+    );
     // Joints that fall silent are noticed where they are relied on.
     const silent = guard.guard({ ...input(10n * TICK), joints: null });
     expect(codesOf(silent)).toEqual(['measurementMissing']);

@@ -83,7 +83,7 @@ function runEpisode(
       names,
       position: measured,
       velocity: null,
-      effort: random.uniform() < 0.5 ? names.map(() => random.between(-100, 100)) : null,
+      effort: random.uniform() < 0.5 ? names.map(() => random.between(-30, 30)) : null,
     },
   });
   guard.activate(clocks.nowNs, input(measured));

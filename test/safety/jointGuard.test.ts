@@ -284,6 +284,25 @@ describe('the joint guard halts', () => {
     },
   );
 
+  it('on effort above the description’s limit where the configuration names none, or a higher one', () => {
+    // The planar arm's URDF says 100 N·m.
+    for (const effort of [undefined, 150]) {
+      const own = { lower: -2, upper: 2, velocity: 1, acceleration: 2, jerk: 20 };
+      const config = jointConfig(arm, effort === undefined ? own : { ...own, effort });
+      const guard = new Guard(config, arm, null);
+      const input = jointInput(arm.jointNames, [0, 0], [0, 0], 0n);
+      const pushing = (newtonMetres: number): GuardInput => ({
+        ...input,
+        joints: { ...input.joints!, effort: [0, newtonMetres] },
+      });
+      guard.activate(0n, input);
+      expect(guard.guard(pushing(-100)).outcome).toBe('pass');
+      expect(guard.guard(pushing(-101)).reasons).toEqual([
+        { code: 'effortLimit', message: 'Joint j2 pushes with 101.0 N·m, the limit is 100 N·m.' },
+      ]);
+    }
+  });
+
   it('is not re-armed while the arm reports that it moves', () => {
     const bench = new Bench();
     bench.tick([NaN, 0]);
