@@ -11,7 +11,12 @@ import { Album } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { loadProgress, seconds } from './commands/loadProgress.js';
-import { openModel, readModelWords } from './commands/openModel.js';
+import {
+  modelIdentity,
+  openModel,
+  readModelWords,
+  type ModelIdentity,
+} from './commands/openModel.js';
 import { replay } from './commands/replay.js';
 import type { Replayed } from './commands/replayResult.js';
 import { ReplayAlbum } from './commands/replayAlbum.js';
@@ -52,6 +57,7 @@ interface ModelFlags {
   readonly provider: ProviderSetting;
   readonly threads: number;
   readonly allowMismatch?: true;
+  readonly statistics?: string;
 }
 
 async function openClient(
@@ -74,6 +80,7 @@ async function openClient(
     clock: realClock,
     provider: flags.provider,
     threads: flags.threads,
+    statistics: flags.statistics,
     mismatch: flags.allowMismatch ? 'allow' : 'refuse',
     onProgress: loadProgress(say),
     onMismatch: (sentence) => {
@@ -91,6 +98,11 @@ async function openClient(
   return client;
 }
 
+/** What the predictions depend on beside their inputs; null without a model. */
+interface RanWith {
+  readonly ranWith: ModelIdentity | null;
+}
+
 const program = new Command('magma-vla')
   .description('A vision-language-action node for robot arms: predicted traces, guarded commands.')
   .version(version)
@@ -106,6 +118,10 @@ const modelOptions = [
     .default(1),
   new Option('--allow-mismatch', 'run a model on a robot it was not trained for'),
 ];
+const statisticsOption = new Option(
+  '--statistics <key>',
+  "which of the model's action statistics (unnorm_key) (default: the robot's own)",
+);
 const withModel = (command: Command): Command => {
   for (const option of modelOptions) command.addOption(option);
   return command;
@@ -129,6 +145,7 @@ interface SimulateFlags extends ModelFlags {
 }
 
 withModel(program.command('simulate'))
+  .addOption(statisticsOption)
   .description('seeded episodes in the built-in simulation, through control and guard')
   .option('--config <file>', 'robot.yaml', join(root, 'config', 'sim.yaml'))
   .addOption(
@@ -140,7 +157,7 @@ withModel(program.command('simulate'))
   .addOption(
     new Option(
       '--clock <name>',
-      'lockstep: fixed simulated latency, same results on every machine; wall: real time',
+      'lockstep: fixed simulated latency, same results on one provider and CPU family; wall: real time',
     )
       .choices(['lockstep', 'wall'])
       .default('lockstep'),
@@ -192,7 +209,7 @@ async function demonstrateTo(folder: string, flags: SimulateFlags): Promise<void
     console.log(JSON.stringify({ command: 'simulate', trainingSet: folder, ...set.counts }));
 }
 
-async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
+async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWith> {
   if (flags.record && flags.out === undefined)
     throw new ConfigError('--record', 'no --out', 'a folder to record into: --out <folder>');
   const config = readConfig(flags.config);
@@ -215,6 +232,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       families: flags.families,
       longest: flags.longest,
       tracePeriod: flags.traces,
+      traceSteps: client ? readContract(resolve(flags.model)).answers.trace?.steps : undefined,
       record: flags.record && album ? album.path('episodes.mcap') : undefined,
       watch: (robot, index) => {
         if (set) return onPolicyFrames(set, robot, flags.seed * 100_000 + index);
@@ -223,7 +241,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       onEpisode: async (episode, index) => {
         if (!flags.quiet) {
           const n = String(index + 1).padStart(String(flags.episodes).length);
-          const halts = episode.halts.length > 0 ? `, stopped: ${episode.halts.join(', ')}` : '';
+          const halts = episode.latched === null ? '' : `, stopped: ${episode.latched}`;
           say(
             `${n}/${flags.episodes}  ${episode.outcome.padEnd(11)} ${episode.duration.toFixed(1).padStart(5)} s  ${instructionFor(episode.task)}${halts}`,
           );
@@ -244,7 +262,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult> {
       if (poster) writeFileSync(album.path('episodes.jpg'), poster);
       say(`\nreport: ${page}${poster ? `   picture: ${album.path('episodes.jpg')}` : ''}`);
     }
-    return result;
+    return { ...result, ranWith: client && modelIdentity(client.facts) };
   } finally {
     set?.close();
     await client?.close();
@@ -261,6 +279,7 @@ interface ReplayFlags extends ModelFlags {
 }
 
 withModel(program.command('replay'))
+  .addOption(statisticsOption)
   .description('a recorded bag through model, control and guard, against what was recorded')
   .argument('<bag>', 'rosbag2 MCAP: a file or a folder')
   .requiredOption('--config <file>', 'robot.yaml of the robot that was recorded')
@@ -274,7 +293,7 @@ withModel(program.command('replay'))
   .option('--json', 'last line of stdout: the result as JSON')
   .option('--quiet', 'no line per episode')
   .action(async (bag: string, flags: ReplayFlags) => {
-    const { result } = await runReplay(bag, flags);
+    const { result, ranWith } = await runReplay(bag, flags);
     say(replayTable(result));
     if (flags.json)
       console.log(
@@ -282,12 +301,13 @@ withModel(program.command('replay'))
           command: 'replay',
           version,
           model: flags.policy === 'model' ? flags.model : null,
+          ranWith,
           ...result,
         }),
       );
   });
 
-async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
+async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & RanWith> {
   const config = readConfig(flags.config);
   const notices: string[] = [];
   const client =
@@ -295,7 +315,7 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
       ? await openClient(flags, config, (sentence) => notices.push(sentence))
       : null;
   const words = existsSync(join(flags.model, 'model.json'))
-    ? readModelWords(resolve(flags.model), config)
+    ? readModelWords(resolve(flags.model), config, flags.statistics)
     : { decoding: null, traceCamera: null };
   const { out } = flags;
   let album: ReplayAlbum | null = null;
@@ -323,7 +343,7 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed> {
       writeFileSync(join(out, 'report.html'), renderReport(report));
       say(`\nreport: ${join(out, 'report.html')}   recording: ${join(out, 'replay.mcap')}`);
     }
-    return replayed;
+    return { ...replayed, ranWith: client && modelIdentity(client.facts) };
   } finally {
     await (album as ReplayAlbum | null)?.close();
     await client?.close();

@@ -42,7 +42,8 @@ export interface EpisodeResult {
   readonly duration: number;
   /** Reason codes of guard and control, counted. */
   readonly reasons: ReadonlyMap<string, number>;
-  readonly halts: readonly string[];
+  /** Why the guard stopped the arm for good; null where it did not. */
+  readonly latched: string | null;
   readonly actionLatencyMs: Samples;
   readonly traceLatencyMs: Samples;
 }
@@ -82,14 +83,7 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
   const { arm, capsules } = description;
   const task = await robot.reset(seed, { family });
   const guard = new Guard(config, arm, capsules);
-  const halts: string[] = [];
-  const observer: DeskObserver & LoopObserver = {
-    ...options.observer,
-    onTick: (tick) => {
-      if (tick.verdict.outcome === 'halt' && guard.latched) halts.push(guard.latched.code);
-      options.observer?.onTick?.(tick);
-    },
-  };
+  const observer = options.observer ?? {};
   const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer });
   await robot.start(options.listener);
   const startNs = robot.stampNs;
@@ -112,7 +106,7 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
     outcome: robot.outcome,
     duration: Number(robot.stampNs - startNs) / 1e9,
     reasons: summed(guard.counts, loop.counts),
-    halts: [...new Set(halts)],
+    latched: guard.latched?.code ?? null,
     actionLatencyMs: run.actionLatencyMs,
     traceLatencyMs: run.traceLatencyMs,
   };

@@ -3,7 +3,7 @@ import { ModelClient } from '../model/client.js';
 import { checkContract, sentenceOf } from '../model/check.js';
 import { type ActionDecoding, actionDecodingFor } from '../model/actionUnits.js';
 import { readContract } from '../model/contract.js';
-import type { LoadProgress } from '../model/protocol.js';
+import type { LoadProgress, ModelFacts } from '../model/protocol.js';
 import type { ProviderSetting } from '../model/session.js';
 import { readTokenizer } from '../model/tokenizer.js';
 import type { Clock } from '../control/clock.js';
@@ -17,6 +17,8 @@ export interface OpenModelOptions {
   readonly clock: Clock;
   readonly provider: ProviderSetting;
   readonly threads: number;
+  /** Which of the model's action statistics; without it the robot's own, or the contract's default. */
+  readonly statistics?: string | undefined;
   /** Drive a robot the model was not trained for. What the model needs and the robot lacks is refused all the same. */
   readonly mismatch: 'refuse' | 'allow';
   readonly onProgress?: (progress: LoadProgress) => void;
@@ -49,10 +51,22 @@ export async function openModel(options: OpenModelOptions): Promise<ModelClient>
       provider,
       threads,
       sliceTokens: 16,
+      ...(options.statistics === undefined ? {} : { statistics: options.statistics }),
     },
     clock,
     ...(options.onProgress ? { onProgress: options.onProgress } : {}),
   });
+}
+
+/** What the same pictures and questions need to give the same predictions, to the last bit. */
+export interface ModelIdentity {
+  readonly sha256: ModelFacts['sha256'];
+  readonly provider: ModelFacts['provider']['provider'];
+  readonly decoding: ModelFacts['decoding']['kind'];
+}
+
+export function modelIdentity({ sha256, provider, decoding }: ModelFacts): ModelIdentity {
+  return { sha256, provider: provider.provider, decoding: decoding.kind };
 }
 
 export interface ModelWords {
@@ -63,7 +77,7 @@ export interface ModelWords {
 }
 
 /** What a model's answers mean on a robot, without its weights. @throws ModelError, InputError */
-export function readModelWords(folder: string, config: Config): ModelWords {
+export function readModelWords(folder: string, config: Config, statistics?: string): ModelWords {
   const contract = readContract(folder);
   const endId = readTokenizer(folder).idOf(contract.tokens.eos);
   const { trace } = contract.answers;
@@ -71,7 +85,7 @@ export function readModelWords(folder: string, config: Config): ModelWords {
     ([, { modelKey }]) => modelKey !== undefined && modelKey === trace?.camera,
   );
   return {
-    decoding: actionDecodingFor(contract, config, endId),
+    decoding: actionDecodingFor(contract, config, endId, statistics),
     traceCamera: camera?.[0] ?? null,
   };
 }

@@ -33,21 +33,32 @@ export class RunCounts {
   }
 
   addAction(answer: Answer<ActionPrediction>): void {
+    this.#hashLine(
+      answer.ok
+        ? [answer.value.observationStampNs, answer.value.episode, answer.value.chunk]
+        : ['refused', answer.refusal.kind],
+    );
     if (!answer.ok) {
       count(this.#refusals, answer.refusal.kind);
       return;
     }
     this.#predictions++;
-    this.#hash.update(JSON.stringify(answer.value.chunk, stringified));
   }
 
   addTrace(answer: Answer<TracePrediction>): void {
+    this.#hashLine(
+      answer.ok
+        ? [
+            ...[answer.value.observationStampNs, answer.value.episode, answer.value.camera],
+            ...[answer.value.marks, answer.value.traces],
+          ]
+        : ['refused trace', answer.refusal.kind],
+    );
     if (!answer.ok) {
       count(this.#refusals, `trace ${answer.refusal.kind}`);
       return;
     }
     this.#traces++;
-    this.#hash.update(JSON.stringify(answer.value.traces));
   }
 
   addTick({ verdict }: Tick): void {
@@ -64,9 +75,16 @@ export class RunCounts {
     this.#halting = '';
   }
 
-  /** SHA-256 over every action and trace in order: equal hashes are equal runs. Ends the counting. */
+  /**
+   * SHA-256 over every answer in order, with the observation it answers: actions, marks and traces, and which were
+   * refused as what. Equal hashes are equal runs. Ends the counting.
+   */
   predictionsSha256(): string {
     return this.#hash.digest('hex');
+  }
+
+  #hashLine(fields: readonly unknown[]): void {
+    this.#hash.update(`${JSON.stringify(fields, stringified)}\n`);
   }
 }
 

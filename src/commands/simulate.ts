@@ -3,6 +3,7 @@ import { Aligner } from '../control/align.js';
 import type { Clock } from '../control/clock.js';
 import type { TraceSchedule } from '../control/desk.js';
 import type { Policy } from '../control/policy.js';
+import { Samples } from '../control/samples.js';
 import type { Config } from '../config.js';
 import { wilsonInterval } from '../math/statistics.js';
 import { ExpertPolicy, truthOf } from '../robot/sim/expertPolicy.js';
@@ -13,7 +14,7 @@ import type { Mark, Observation, TracePrediction } from '../types.js';
 import type { ArmDescription } from './arm.js';
 import { runEpisode, type EpisodeOptions, type EpisodeResult } from './episode.js';
 import { truthInto } from './recordedTruth.js';
-import { RunCounts } from './runCounts.js';
+import { RunCounts, type Counts } from './runCounts.js';
 import { demonstrationInto } from './runRecorder.js';
 import { tee } from './tee.js';
 import { TraceScore, type TraceError } from './traceScore.js';
@@ -32,6 +33,8 @@ export interface SimulateOptions {
   readonly longest: number;
   /** s between trace requests; 0: none. */
   readonly tracePeriod: number;
+  /** Steps of a trace, one per camera frame: what traces are scored over. Default 8. */
+  readonly traceSteps?: number | undefined;
   /** MCAP file of all episodes, which replays with the same configuration. */
   readonly record?: string | undefined;
   readonly onEpisode?: (result: EpisodeResult, index: number) => void | Promise<void>;
@@ -48,6 +51,12 @@ export interface Rate {
   readonly high: number;
 }
 
+export interface Latency {
+  readonly p50: number;
+  readonly p95: number;
+  readonly p99: number;
+}
+
 export interface SimulateResult {
   readonly policy: string;
   readonly clock: 'lockstep' | 'wall';
@@ -59,13 +68,14 @@ export interface SimulateResult {
   readonly stopped: number;
   /** Predicted against true motion on the 256 grid; null without traces. */
   readonly traceError: TraceError | null;
-  /** From observation to played answer. In lock-step it is the stated one. */
-  readonly latencyMs: { readonly p50: number; readonly p95: number; readonly p99: number };
+  /** From an action's observation to its being played, by the stamps' clock; null where none was played. */
+  readonly latencyMs: Latency | null;
   readonly meanDuration: number;
-  readonly halts: Readonly<Record<string, number>>;
-  readonly reasons: Readonly<Record<string, number>>;
-  readonly refusals: Readonly<Record<string, number>>;
-  /** Over every action and trace in order: equal hashes are equal runs. */
+  /** Each time the guard began to halt, by code; what latched ended its episode. */
+  readonly halts: Counts;
+  readonly reasons: Counts;
+  readonly refusals: Counts;
+  /** Over every answer in order: equal hashes are equal runs. */
   readonly predictionsSha256: string;
 }
 
@@ -94,7 +104,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
     nowNs: options.pace === 'lockstep' ? () => robot.stampNs : () => options.clock.now().nowNs,
   });
   const counts = new RunCounts();
-  const score = new TraceScore();
+  const score = new TraceScore(options.traceSteps ?? 8);
+  const playedMs = new Samples();
   const results: EpisodeResult[] = [];
   const traces: TraceSchedule | undefined =
     options.tracePeriod > 0 && policy.requestTrace
@@ -118,20 +129,25 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
         ...watching,
         onAction: (answer, request, notPlayed, at) => {
           counts.addAction(answer);
+          if (answer.ok && !notPlayed)
+            playedMs.add(Number(at.stampNs - request.observation.stampNs) / 1e6);
           recording?.onAction(answer, request, notPlayed, at);
           watching?.onAction?.(answer, request, notPlayed, at);
         },
         onTrace: (answer, observation, at) => {
           counts.addTrace(answer);
           if (answer.ok) predicted.push(answer.value);
+          else score.addRefusal();
           recording?.onTrace(answer, observation, at);
           watching?.onTrace?.(answer, observation, at);
         },
         onTick: (tick) => {
+          counts.addTick(tick);
           recording?.onTick(tick);
           watching?.onTick?.(tick);
         },
       };
+      counts.newGuard();
       const result = await runEpisode({
         ...{ config, description, robot, aligner, listener, policy, family, traces, observer },
         clock: options.clock,
@@ -150,6 +166,8 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
   }
   return summary(options, policy.name, results, {
     refusals: counts.refusals,
+    halts: counts.halts,
+    latencyMs: latencyOf(playedMs),
     traceError: score.error(),
     predictionsSha256: counts.predictionsSha256(),
   });
@@ -172,10 +190,13 @@ export function rateOf(results: readonly EpisodeResult[]): Rate {
 }
 
 function summary(
-  { config, episodes, seed, pace }: SimulateOptions,
+  { episodes, seed, pace }: SimulateOptions,
   policy: string,
   results: readonly EpisodeResult[],
-  rest: Pick<SimulateResult, 'refusals' | 'traceError' | 'predictionsSha256'>,
+  rest: Pick<
+    SimulateResult,
+    'refusals' | 'halts' | 'latencyMs' | 'traceError' | 'predictionsSha256'
+  >,
 ): SimulateResult {
   const byFamily: Record<string, Rate> = {};
   for (const family of families) {
@@ -183,14 +204,12 @@ function summary(
     if (of.length > 0) byFamily[family] = rateOf(of);
   }
   const reasons: Record<string, number> = {};
-  const halts: Record<string, number> = {};
   for (const result of results) {
     for (const [code, count] of result.reasons) reasons[code] = (reasons[code] ?? 0) + count;
-    for (const code of result.halts) halts[code] = (halts[code] ?? 0) + 1;
   }
   const wrongObject = results.filter(({ outcome }) => outcome === 'wrongObject').length;
   const stopped = results.filter(
-    ({ outcome, halts: h }) => outcome === 'running' && h.length > 0,
+    ({ outcome, latched }) => outcome === 'running' && latched !== null,
   ).length;
   const unfinished = results.filter(({ outcome }) => outcome === 'running').length;
   return {
@@ -202,18 +221,14 @@ function summary(
     wrongObject,
     timeouts: unfinished - stopped,
     stopped,
-    latencyMs: latency(config, results, pace),
     meanDuration: results.reduce((sum, { duration }) => sum + duration, 0) / results.length,
-    halts,
     reasons,
     ...rest,
   };
 }
 
-function latency(config: Config, results: readonly EpisodeResult[], pace: 'lockstep' | 'wall') {
-  const stated = config.control.lockstepLatency * 1e3;
-  if (pace === 'lockstep') return { p50: stated, p95: stated, p99: stated };
-  const worst = (p: number): number =>
-    Math.max(...results.map(({ actionLatencyMs }) => actionLatencyMs.percentile(p) ?? 0));
-  return { p50: worst(50), p95: worst(95), p99: worst(99) };
+function latencyOf(playedMs: Samples): Latency | null {
+  if (playedMs.count === 0) return null;
+  const [p50, p95, p99] = [50, 95, 99].map((p) => playedMs.percentile(p)!);
+  return { p50: p50!, p95: p95!, p99: p99! };
 }

@@ -4,6 +4,7 @@ import type { CountedReason, Frame, RunReport } from '../report/runReport.js';
 import type { ShownEpisode } from './album.js';
 import { outcomeWords } from './album.js';
 import type { SimulateResult } from './simulate.js';
+import type { TraceError } from './traceScore.js';
 
 export interface SimulateFacts {
   /** The command line that gives the same run. */
@@ -42,18 +43,10 @@ export function simulateReport(
       { label: 'Wrong object', value: String(result.wrongObject), note: 'episodes' },
       {
         label: 'Latency p99',
-        value: `${number(latencyMs.p99, 0)} ms`,
-        note: result.clock === 'lockstep' ? 'as stated, lock-step' : 'measured',
+        value: latencyMs ? `${number(latencyMs.p99, 0)} ms` : 'nothing played',
+        note: `picture to played action, ${result.clock === 'lockstep' ? 'simulated' : 'real'} time`,
       },
-      ...(traceError
-        ? [
-            {
-              label: 'Trace error',
-              value: number(traceError.ade),
-              note: `of 256, mean over 8 steps; standing still: ${number(traceError.stayStill)}`,
-            },
-          ]
-        : []),
+      ...(traceError ? [traceFigure(traceError)] : []),
     ],
     rates: Object.entries(success.byFamily).map(([label, { successes, episodes, low, high }]) => ({
       label,
@@ -78,9 +71,20 @@ export function simulateReport(
   };
 }
 
-function clockWords({ clock, latencyMs }: SimulateResult): string {
+function traceFigure({ ade, stayStill, traces, missed, refusedShare }: TraceError) {
+  const refused = `${number(100 * refusedShare, 0)} % of requests refused`;
+  if (ade === null || stayStill === null)
+    return { label: 'Trace error', value: 'no mark moved', note: refused };
+  return {
+    label: 'Trace error',
+    value: number(ade),
+    note: `of 256, mean over the steps of ${traces} marks that moved (standing still: ${number(stayStill)}); ${missed} said to rest, ${refused}`,
+  };
+}
+
+function clockWords({ clock }: SimulateResult): string {
   return clock === 'lockstep'
-    ? `lock-step: every answer counts ${number(latencyMs.p50, 0)} ms after its picture, on any machine`
+    ? 'lock-step: simulated time and a stated latency, however loaded the machine'
     : 'wall: real time, measured latency';
 }
 

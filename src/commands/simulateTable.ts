@@ -4,7 +4,7 @@ import type { SimulateResult } from './simulate.js';
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`.padStart(5);
 
 export function simulateTable(result: SimulateResult): string {
-  const { success, traceError } = result;
+  const { success, traceError, latencyMs } = result;
   const row = (name: string, { episodes, rate, low, high }: SimulateResult['success']): string =>
     `  ${name.padEnd(8)} ${String(episodes).padStart(5)}  ${percent(rate)}   ${percent(low)} …${percent(high)}`;
   const lines = [
@@ -14,11 +14,15 @@ export function simulateTable(result: SimulateResult): string {
     row('all', success),
     '',
     `  wrong object ${result.wrongObject}, out of time ${result.timeouts}, stopped by the guard ${result.stopped}`,
-    `  latency ${result.latencyMs.p50.toFixed(0)} ms (p50), ${result.latencyMs.p99.toFixed(0)} ms (p99), ${result.clock === 'lockstep' ? 'as stated for lock-step' : 'measured'}`,
+    latencyMs
+      ? `  latency ${latencyMs.p50.toFixed(0)} ms (p50), ${latencyMs.p99.toFixed(0)} ms (p99) from picture to played action, ${result.clock === 'lockstep' ? 'simulated' : 'real'} time`
+      : '  no action was played',
   ];
   if (traceError) {
+    const { ade, fde, stayStill, traces, missed, refusedShare } = traceError;
+    const units = (value: number | null): string => value?.toFixed(1) ?? '–';
     lines.push(
-      `  traces: off by ${traceError.ade.toFixed(1)} of 256 on average, ${traceError.fde.toFixed(1)} at the end (standing still: ${traceError.stayStill.toFixed(1)}), ${traceError.traces} scored`,
+      `  traces: off by ${units(ade)} of 256 on average, ${units(fde)} at the end (standing still: ${units(stayStill)}), ${traces} marks that moved, ${missed} of them said to rest; refused ${percent(refusedShare).trim()}`,
     );
   }
   return lines.join('\n');

@@ -1,26 +1,55 @@
-/** Predicted traces against what the marks really did: average and final displacement on the 256 grid. */
+/**
+ * Predicted traces against what the marks really did, on the 256 grid. Every mark that was asked about counts: one
+ * without a predicted trace was said to rest.
+ */
 import type { Frame } from '../robot/sim/protocol.js';
-import type { TracePrediction } from '../types.js';
+import type { Pixel, TracePrediction } from '../types.js';
 
+/** Of marks that moved, but for `allMarks`; distances in 256-grid units, null without a mark to measure. */
 export interface TraceError {
-  /** Mean distance over the steps that came to pass, 256-grid units. */
-  readonly ade: number;
+  /** Mean distance over the steps that came to pass. */
+  readonly ade: number | null;
   /** Distance at the last of them. */
-  readonly fde: number;
-  /** Had the marks been predicted to rest. */
-  readonly stayStill: number;
+  readonly fde: number | null;
+  /** `ade`, had the marks been predicted to rest. */
+  readonly stayStill: number | null;
+  /** Marks that moved: got further than `movedFrom` from where they were. */
   readonly traces: number;
+  /** Of those: how many were said to rest. */
+  readonly missed: number;
+  /** With the marks that rested. */
+  readonly allMarks: { readonly ade: number | null; readonly marks: number };
+  /** 0 … 1: answers to trace requests that were refusals. */
+  readonly refusedShare: number;
 }
 
 const grid = 256;
+/** 256-grid units. */
+const movedFrom = 4;
 /** Shorter truths say little: the episode ended. */
 const fewestSteps = 4;
 
 export class TraceScore {
+  /** Camera frames that a trace looks ahead, one per step. */
+  readonly #horizon: number;
   #ade = 0;
   #fde = 0;
   #still = 0;
-  #count = 0;
+  #moved = 0;
+  #missed = 0;
+  #adeOfAll = 0;
+  #marks = 0;
+  #answers = 0;
+  #refusals = 0;
+
+  constructor(horizon: number) {
+    this.#horizon = horizon;
+  }
+
+  addRefusal(): void {
+    this.#answers++;
+    this.#refusals++;
+  }
 
   /** `frames` of the whole episode: mark id i stands for their point i − 1. */
   add(
@@ -28,32 +57,46 @@ export class TraceScore {
     frames: readonly Frame[],
     size: { readonly width: number; readonly height: number },
   ): void {
+    this.#answers++;
     const first = frames.findIndex(({ stampNs }) => stampNs === prediction.observationStampNs);
     if (first < 0) return;
-    for (const trace of prediction.traces) {
-      const truth = frames
-        .slice(first, first + 1 + trace.future.length)
-        .map(({ points }) => points[trace.id - 1]!.at);
-      const steps = truth.length - 1;
-      if (steps < fewestSteps) continue;
-      const distance = (a: { x: number; y: number }, b: { x: number; y: number }): number =>
-        Math.hypot(((a.x - b.x) * grid) / size.width, ((a.y - b.y) * grid) / size.height);
-      const errors = Array.from({ length: steps }, (_, k) =>
-        distance(trace.future[k]!, truth[k + 1]!),
-      );
-      const still = Array.from({ length: steps }, (_, k) => distance(truth[0]!, truth[k + 1]!));
-      this.#ade += errors.reduce((a, b) => a + b, 0) / steps;
+    const distance = (a: Pixel, b: Pixel): number =>
+      Math.hypot(((a.x - b.x) * grid) / size.width, ((a.y - b.y) * grid) / size.height);
+    for (const { id } of prediction.marks) {
+      const [start, ...truth] = frames
+        .slice(first, first + 1 + this.#horizon)
+        .map(({ points }) => points[id - 1]!.at);
+      if (truth.length < fewestSteps) continue;
+      const future = prediction.traces.find((trace) => trace.id === id)?.future;
+      const errors = truth.map((at, k) => distance(future?.[k] ?? future?.at(-1) ?? start!, at));
+      const still = truth.map((at) => distance(start!, at));
+      this.#adeOfAll += mean(errors);
+      this.#marks++;
+      if (Math.max(...still) <= movedFrom) continue;
+      this.#ade += mean(errors);
       this.#fde += errors.at(-1)!;
-      this.#still += still.reduce((a, b) => a + b, 0) / steps;
-      this.#count++;
+      this.#still += mean(still);
+      this.#moved++;
+      if (!future) this.#missed++;
     }
   }
 
-  /** Null where nothing was predicted. */
+  /** Null where nothing was asked. */
   error(): TraceError | null {
-    const n = this.#count;
-    return n === 0
-      ? null
-      : { ade: this.#ade / n, fde: this.#fde / n, stayStill: this.#still / n, traces: n };
+    if (this.#answers === 0) return null;
+    const over = (sum: number, count: number): number | null => (count === 0 ? null : sum / count);
+    return {
+      ade: over(this.#ade, this.#moved),
+      fde: over(this.#fde, this.#moved),
+      stayStill: over(this.#still, this.#moved),
+      traces: this.#moved,
+      missed: this.#missed,
+      allMarks: { ade: over(this.#adeOfAll, this.#marks), marks: this.#marks },
+      refusedShare: this.#refusals / this.#answers,
+    };
   }
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
