@@ -24,5 +24,13 @@ export function readArm(config: Config): ArmDescription | null {
   }
   const urdf = parseUrdf(text, path);
   const arm = armFromUrdf(urdf, { baseLink, tipLink });
-  return { urdf: text, arm, capsules: capsulesFromUrdf(urdf, arm) };
+  const capsules = capsulesFromUrdf(urdf, arm);
+  // Whoever commands joints relies on the distances between links and to the table: none may be unknown.
+  if (config.output === 'joint' && capsules.uncovered.length > 0)
+    throw new ConfigError(
+      'description.urdf',
+      `no shape, or only a mesh, for ${capsules.uncovered.join(', ')}`,
+      'a primitive collision shape for every link of an arm whose joints are commanded',
+    );
+  return { urdf: text, arm, capsules };
 }
