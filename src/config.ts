@@ -34,7 +34,7 @@ const camera = z.strictObject({
 });
 
 const guard = z.strictObject({
-  /** Cartesian limits of the tool centre point. */
+  /** Cartesian limits of the tool centre point. With joint output only the velocities apply: joints have their own. */
   linearVelocity: positive,
   linearAcceleration: positive,
   linearJerk: positive,
@@ -42,7 +42,11 @@ const guard = z.strictObject({
   angularAcceleration: positive,
   angularJerk: positive,
   /** Axis-aligned box in the base frame that the tool centre point must stay in. */
-  workspace: z.strictObject({ min: vec3, max: vec3 }),
+  workspace: z
+    .strictObject({ min: vec3, max: vec3 })
+    .refine(({ min, max }) => min.every((low, axis) => low < max[axis]!), {
+      message: 'min below max on every axis',
+    }),
   /** A target further than this from the last one is clamped (per policy step). */
   maxStepTranslation: positive,
   maxStepRotation: positive,
@@ -58,6 +62,7 @@ const guard = z.strictObject({
   /** Smallest singular value of the Jacobian at which the arm slows down, and at which it stops. */
   singularity: z
     .strictObject({ slow: positive, stop: positive })
+    .refine(({ slow, stop }) => stop < slow, { message: 'stop below slow' })
     .default({ slow: 0.05, stop: 0.02 }),
   /** Ages beyond which a reading means stop, s. */
   maxJointAge: positive.default(0.1),
@@ -71,7 +76,7 @@ const guard = z.strictObject({
   speedScale: z.number().min(0).max(1).default(1),
 });
 
-const schema = z.strictObject({
+const robot = z.strictObject({
   robot: z.string(),
   /** Kinematics; absent for a robot without reported arm joints: then the Cartesian guard applies. */
   description: z
@@ -91,6 +96,7 @@ const schema = z.strictObject({
       /** A new opening is sent when it crosses 0.5 by this much (hysteresis). */
       hysteresis: z.number().min(0).max(0.5).default(0.1),
     })
+    .refine(({ closed, open }) => closed !== open, { message: 'closed and open to differ' })
     .optional(),
   baseFrame: z.string().default('base_link'),
   cameras: z.record(z.string(), camera),
@@ -117,6 +123,11 @@ const schema = z.strictObject({
   guard,
   /** Nothing leaves the node in a dry run: verdicts are computed, logged and shown. */
   dryRun: z.boolean().default(true),
+});
+
+const schema = robot.refine(({ guard: { watchdog }, control }) => watchdog > 1 / control.rateHz, {
+  message: 'a watchdog longer than a control period, 1 / rateHz',
+  path: ['guard', 'watchdog'],
 });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

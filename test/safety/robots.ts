@@ -114,6 +114,7 @@ export function jointConfig(
 export function cartesianConfig(
   output: 'twist' | 'pose',
   guard: Readonly<Record<string, unknown>> = {},
+  more: Readonly<Record<string, unknown>> = {},
 ): Config {
   return parseConfig(
     JSON.stringify({
@@ -124,6 +125,7 @@ export function cartesianConfig(
       control: { rateHz: 50, policyPeriod: 0.2 },
       guard: { ...WIDE_GUARD, ...guard },
       dryRun: false,
+      ...more,
     }),
     'test',
   );
