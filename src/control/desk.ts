@@ -75,6 +75,8 @@ export class PolicyDesk {
   constructor(options: DeskOptions) {
     this.#options = options;
     this.#episode = options.loop.aligner.episode;
+    // An episode may have begun since this policy was last asked: what it still owes to an earlier one is of no use.
+    options.policy.reset(this.#episode);
   }
 
   /** Takes what has come, asks for what is due, and takes what came at once. */

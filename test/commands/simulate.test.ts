@@ -50,6 +50,24 @@ describe('a simulated run', () => {
     expect(result.latencyMs).toBeNull();
   });
 
+  it('tells the policy of every episode before it asks about it', async () => {
+    const policy = sure(1);
+    const told: string[] = [];
+    const { requestAction } = policy;
+    policy.requestAction = (observation, timeoutMs) => {
+      told.push(`asked ${observation.episode}`);
+      return requestAction(observation, timeoutMs);
+    };
+    policy.reset = (episode) => void told.push(`reset ${episode}`);
+    await simulate({ ...expert, policy, episodes: 2, longest: 1 });
+    const [first, second] = told.filter((entry) => entry.startsWith('reset'));
+    const [one, two] = [Number(first!.slice(6)), Number(second!.slice(6))];
+    expect(two).toBeGreaterThan(one);
+    expect(told.filter((entry, i) => entry !== told[i - 1])).toEqual([
+      ...[`reset ${one}`, `asked ${one}`, `reset ${two}`, `asked ${two}`],
+    ]);
+  });
+
   it('counts halts that recover, each once, and is not stopped by them', async () => {
     const gated = { ...config, guard: { ...config.guard, minConfidence: 0.5 } };
     const policy = sure(0.1);

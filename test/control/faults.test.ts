@@ -186,7 +186,7 @@ describe('a policy that fails', () => {
     await scene.clock.pass(300n * MS);
     expect(scene.codes()).toEqual(['staleEpisode']);
     expect(scene.refusals[0]!.message).toBe('an action of episode 1 came in episode 2');
-    expect(scene.policy.episodes).toEqual([2]);
+    expect(scene.policy.episodes).toEqual([1, 2]);
     expect(scene.speed()).toBeLessThan(1e-6);
     await scene.end();
   });
