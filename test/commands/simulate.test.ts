@@ -53,7 +53,7 @@ describe('a simulated run', () => {
   it('tells the policy of every episode before it asks about it', async () => {
     const policy = sure(1);
     const told: string[] = [];
-    const { requestAction } = policy;
+    const requestAction = policy.requestAction.bind(policy);
     policy.requestAction = (observation, timeoutMs) => {
       told.push(`asked ${observation.episode}`);
       return requestAction(observation, timeoutMs);
