@@ -238,6 +238,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWi
         if (set) return onPolicyFrames(set, robot, flags.seed * 100_000 + index);
         return album?.watch(robot, index);
       },
+      say,
       onEpisode: async (episode, index) => {
         if (!flags.quiet) {
           const n = String(index + 1).padStart(String(flags.episodes).length);
@@ -328,6 +329,7 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & Ra
       onEpisode: (episode) => {
         if (!flags.quiet) say(episodeLine(episode));
       },
+      say,
       ...(out === undefined
         ? {}
         : { watch: async (robot) => (album = await ReplayAlbum.open(out, config, robot)) }),

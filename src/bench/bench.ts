@@ -23,6 +23,7 @@ import type { ProviderSetting } from '../model/session.js';
 import { readTokenizer } from '../model/tokenizer.js';
 import { formatTrace } from '../model/traceGrammar.js';
 import { Guard } from '../safety/guard.js';
+import { GuardLog } from '../safety/guardLog.js';
 import type { Mark } from '../types.js';
 import { BenchRobot } from './benchRobot.js';
 import { makeCameras, type BenchCamera } from './cameras.js';
@@ -120,8 +121,9 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
   try {
     const policy = new MeasuredPolicy(client, config.baseFrame);
     const camera = cameras.find(({ name }) => name === options.modelCamera)!;
+    const log = new GuardLog(report);
     const run = (length: number, traces: TraceSchedule | null) =>
-      runPhase({ ...options, config }, cameras, policy, length, traces);
+      runPhase({ ...options, config, log }, cameras, policy, length, traces);
     report(`warming up control for ${warmUpSeconds} s`);
     await run(warmUpSeconds, null);
     report(`actions alone for ${seconds} s`);
@@ -160,15 +162,18 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
 }
 
 async function runPhase(
-  options: Pick<BenchOptions, 'config' | 'arm' | 'capsules' | 'home' | 'clock'>,
+  options: Pick<BenchOptions, 'config' | 'arm' | 'capsules' | 'home' | 'clock'> & {
+    readonly log: GuardLog;
+  },
   cameras: readonly BenchCamera[],
   policy: MeasuredPolicy,
   seconds: number,
   traces: TraceSchedule | null,
 ): Promise<PhaseResult> {
-  const { config, arm, capsules, home, clock } = options;
+  const { config, arm, capsules, home, clock, log } = options;
   policy.forget();
-  const guard = new Guard(config, arm, capsules);
+  const guard = new Guard(config, arm, capsules, log.onFirst);
+  log.opened(guard);
   const aligner = new Aligner({ config, arm, nowNs: () => clock.now().nowNs });
   const instruction = 'pick the red block';
   const { jointNames } = arm;

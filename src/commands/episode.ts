@@ -9,6 +9,7 @@ import type { Policy } from '../control/policy.js';
 import type { Samples } from '../control/samples.js';
 import type { Config } from '../config.js';
 import { Guard } from '../safety/guard.js';
+import type { GuardLog } from '../safety/guardLog.js';
 import type { RobotListener } from '../robot/robot.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import type { Family, Outcome, Task } from '../robot/sim/tasks.js';
@@ -31,6 +32,8 @@ export interface EpisodeOptions {
   /** s of simulated time. */
   readonly longest: number;
   readonly traces?: TraceSchedule | undefined;
+  /** Lives through all episodes. */
+  readonly log?: GuardLog | undefined;
   readonly observer?: DeskObserver & LoopObserver;
 }
 
@@ -82,7 +85,8 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
     options;
   const { arm, capsules } = description;
   const task = await robot.reset(seed, { family });
-  const guard = new Guard(config, arm, capsules);
+  const guard = new Guard(config, arm, capsules, options.log?.onFirst);
+  options.log?.opened(guard);
   const observer = options.observer ?? {};
   const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer });
   await robot.start(options.listener);

@@ -22,6 +22,7 @@ import { ReplayRobot } from '../robot/replay/replayRobot.js';
 import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
 import type { LockstepRobot, RobotListener } from '../robot/robot.js';
 import { Guard } from '../safety/guard.js';
+import { GuardLog } from '../safety/guardLog.js';
 import type { Reason } from '../types.js';
 import type { ArmDescription } from './arm.js';
 import type { Replayed, ReplayedEpisode, ReplayResult } from './replayResult.js';
@@ -46,6 +47,8 @@ export interface ReplayOptions {
   /** Camera the marks are drawn on; null: none. */
   readonly traceCamera: string | null;
   readonly onEpisode?: (episode: ReplayedEpisode) => void;
+  /** Told what the guard guarantees, and each of its reasons once. */
+  readonly say?: (line: string) => void;
   /** Opened with the robot once the bag is; sees the readings and what is made of them. */
   readonly watch?: (robot: ReplayRobot) => Promise<ReplayWatcher>;
 }
@@ -71,6 +74,7 @@ export async function replay(options: ReplayOptions): Promise<Replayed> {
 
 class Replay {
   readonly #options: ReplayOptions;
+  readonly #log: GuardLog | null;
   readonly #bag: Bag;
   readonly #robot: ReplayRobot;
   readonly #aligner: Aligner;
@@ -88,6 +92,7 @@ class Replay {
 
   constructor(bag: Bag, policy: Policy, options: ReplayOptions) {
     this.#options = options;
+    this.#log = options.say ? new GuardLog(options.say) : null;
     this.#bag = bag;
     this.#policy = policy;
     const { config, description } = options;
@@ -122,7 +127,9 @@ class Replay {
   /** One guard, one loop, from the next readings to the last answers of this episode. */
   async #episode(robot: LockstepRobot, watcher: ReplayWatcher | null): Promise<void> {
     const { config, description, clock } = this.#options;
-    const onFirst = ({ code, message }: Reason): void => {
+    const onFirst = (reason: Reason): void => {
+      const { code, message } = reason;
+      this.#log?.onFirst(reason);
       if (!this.#firstReasons.has(code)) this.#firstReasons.set(code, message);
     };
     const aligner = this.#aligner;
@@ -133,6 +140,7 @@ class Replay {
       onFirst,
     );
     this.#guardWords = guard.describe();
+    this.#log?.opened(guard);
     this.#counts.newGuard();
     const before = { halts: { ...this.#counts.halts }, predictions: this.#counts.predictions };
     const asked = this.#asked.length;

@@ -5,6 +5,7 @@ import type { TraceSchedule } from '../control/desk.js';
 import type { Policy } from '../control/policy.js';
 import { Samples } from '../control/samples.js';
 import type { Config } from '../config.js';
+import { GuardLog } from '../safety/guardLog.js';
 import { wilsonInterval } from '../math/statistics.js';
 import { ExpertPolicy, truthOf } from '../robot/sim/expertPolicy.js';
 import { families, type Family } from '../robot/sim/tasks.js';
@@ -38,6 +39,8 @@ export interface SimulateOptions {
   /** MCAP file of all episodes, which replays with the same configuration. */
   readonly record?: string | undefined;
   readonly onEpisode?: (result: EpisodeResult, index: number) => void | Promise<void>;
+  /** Told what the guard guarantees, and each of its reasons once. */
+  readonly say?: (line: string) => void;
   /** Called with the robot before an episode; what it returns watches that episode. */
   readonly watch?: (robot: SimRobot, index: number) => EpisodeOptions['observer'];
 }
@@ -107,6 +110,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
   const score = new TraceScore(options.traceSteps ?? 8);
   const playedMs = new Samples();
   const results: EpisodeResult[] = [];
+  const log = options.say && new GuardLog(options.say);
   const traces: TraceSchedule | undefined =
     options.tracePeriod > 0 && policy.requestTrace
       ? {
@@ -154,6 +158,7 @@ export async function simulate(options: SimulateOptions): Promise<SimulateResult
         pace: options.pace,
         longest: options.longest,
         seed: seed * 100_000 + i,
+        log,
       });
       for (const prediction of predicted) score.add(prediction, robot.frames, cameraSize);
       results.push(result);
