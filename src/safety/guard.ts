@@ -36,10 +36,10 @@ const RESTING = 0.05;
 /** s */
 const SHORTEST_TICK = 1e-6;
 
-/** Every command that was made here, and nothing else. */
+/** The last command of every guard, and nothing else: an older one is as unfit to be sent as a made-up one. */
 const made = new WeakSet<object>();
 
-/** @throws UnguardedCommandError on anything the guard did not make, a faithful copy of a command included. */
+/** @throws UnguardedCommandError on anything but a guard's last command, a faithful copy or an earlier one included. */
 export function assertGuarded(command: unknown): asserts command is ArmCommand {
   if (typeof command !== 'object' || command === null || !made.has(command))
     throw new UnguardedCommandError('got a command that the guard did not make, expected its own');
@@ -59,6 +59,7 @@ export class Guard {
   private lastMotionNs = 0n;
   private lastStampNs: bigint | null = null;
   private lastMeasured: Measurement | null = null;
+  private lastCommand: ArmCommand | null = null;
 
   /**
    * `arm`: null for a robot without reported joints, which gets the Cartesian guard. `capsules`: null where distances to
@@ -301,6 +302,8 @@ export class Guard {
   private make(nowNs: bigint, motion: Motion, gripper: number | null): ArmCommand {
     // The brand has no value: what makes this a command is that it is in `made`.
     const command = Object.freeze({ ...motion, nowNs, gripper }) as unknown as ArmCommand;
+    if (this.lastCommand) made.delete(this.lastCommand);
+    this.lastCommand = command;
     made.add(command);
     return command;
   }

@@ -312,6 +312,14 @@ describe('assertGuarded', () => {
       expect(() => assertGuarded(other)).toThrow('got a command that the guard did not make');
   });
 
+  it('knows only the last one of a guard: an old command is not sent again', () => {
+    const bench = new Bench();
+    const old = bench.tick(HOME).command;
+    const { command } = bench.tick(HOME);
+    expect(() => assertGuarded(old)).toThrow('got a command that the guard did not make');
+    expect(() => assertGuarded(command)).not.toThrow();
+  });
+
   it('can rely on commands not changing after they were made', () => {
     const { command } = new Bench().tick(HOME);
     if (command.kind !== 'pose') throw new Error('expected a pose');
