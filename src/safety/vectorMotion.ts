@@ -75,7 +75,7 @@ export class VectorMotion {
         dt,
       );
     }) as unknown as Vec3;
-    return this.step(wished, dt);
+    return this.step(wished, dt, cap);
   }
 
   /** Velocity of a step that comes to rest within the jerk limit. */
@@ -84,7 +84,7 @@ export class VectorMotion {
     const wished = this.velocity.map((v, axis) =>
       accelerationTowards(-v, this.limits.jerk * shares[axis]!, dt),
     ) as unknown as Vec3;
-    return this.step(wished, dt);
+    return this.step(wished, dt, this.limits.velocity);
   }
 
   /** Velocity of a step of the braking path: straight on, at the acceleration limit. */
@@ -113,8 +113,11 @@ export class VectorMotion {
     return exceeds;
   }
 
-  /** The step of an acceleration as near to the wished one as the limits allow. */
-  private step(wished: Vec3, dt: number): Vec3 {
+  /**
+   * The step of an acceleration as near to the wished one as the limits allow, and no faster than `cap`, or than letting
+   * go of the acceleration leaves it: axes that keep their own shares of a cap may exceed it together.
+   */
+  private step(wished: Vec3, dt: number, cap: number): Vec3 {
     const { jerk, acceleration: limit } = this.limits;
     const from = this.lettingGo(dt);
     const start = this.isHard ? from : this.acceleration;
@@ -122,10 +125,14 @@ export class VectorMotion {
     const reachable = vec3.add(start, vec3.clampNorm(vec3.sub(wished, start), reach));
     // Projecting on a ball that contains the start brings the result no further from the start.
     let a = vec3.clampNorm(reachable, limit);
-    if (!this.keepsSpeed(a, dt)) {
+    const fastest = Math.max(cap, vec3.norm(vec3.addScaled(this.velocity, from, dt)));
+    const isAllowed = (acceleration: Vec3): boolean =>
+      this.keepsSpeed(acceleration, dt) &&
+      vec3.norm(vec3.addScaled(this.velocity, acceleration, dt)) <= fastest;
+    if (!isAllowed(a)) {
       let kept = 0;
       for (let half = 0.5, i = 0; i < HALVINGS; i++, half /= 2)
-        if (this.keepsSpeed(vec3.lerp(from, a, kept + half), dt)) kept += half;
+        if (isAllowed(vec3.lerp(from, a, kept + half))) kept += half;
       a = vec3.lerp(from, a, kept);
     }
     // Only where braking left an acceleration that cannot be let go of in time does this change anything.
