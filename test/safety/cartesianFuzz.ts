@@ -2,9 +2,9 @@
 import * as quaternion from '../../src/math/quaternion.js';
 import { type Random, seededRandom } from '../../src/math/random.js';
 import { Guard, type GuardInput } from '../../src/safety/guard.js';
-import type { Pose, Vec3 } from '../../src/types.js';
+import type { Pose, Vec3, Verdict } from '../../src/types.js';
 import { Clocks, troubleCartesian } from './hostility.js';
-import { checkVerdict, VectorChecker } from './invariants.js';
+import { checkVerdict, SpeedShare, VectorChecker } from './invariants.js';
 import { count, type FuzzResult, missing } from './jointFuzz.js';
 import { cartesianConfig, cartesianInput } from './robots.js';
 
@@ -59,6 +59,7 @@ function runEpisode(
     endEffector: { stampNs: clocks.stampNs, frameId: 'base', pose: measured },
   });
   guard.activate(clocks.nowNs, input(measured));
+  const share = new SpeedShare(0, clocks.nowNs);
   const movement = new VectorChecker('linear', linear);
   const turning = new VectorChecker('angular', angular);
   // The commanded pose: of pose commands as sent, of twist commands their integral.
@@ -91,8 +92,9 @@ function runEpisode(
       say([`a ${command.kind} command`]);
       return;
     }
-    say(movement.check(command.linear, verdict, dt));
-    say(turning.check(command.angular, verdict, dt));
+    const left = share.at(clocks.nowNs);
+    say(movement.check(command.linear, verdict, dt, left));
+    say(turning.check(command.angular, verdict, dt, left));
     if (!wasLatched) say(missing(verdict, trouble.expected, clockReason));
 
     const before = position;
@@ -113,6 +115,8 @@ function runEpisode(
       orientation = quaternion.normalise(quaternion.multiply(turn, orientation));
       measured = { translation: position, rotation: orientation };
     }
+    if (verdict.outcome !== 'halt' && tick % 16 === 0)
+      say(regard(guard, trouble.input, measured, verdict));
     if (guard.latched !== null && random.uniform() < 0.1) {
       const refused = guard.rearm(clocks.nowNs);
       if (refused === null) {
@@ -127,8 +131,28 @@ function runEpisode(
         measured = { translation: position, rotation: orientation };
       }
     }
-    if (random.uniform() < 0.005) guard.setSpeedScale(random.pick([0, 0.2, 1, 1, NaN, 7, -1]));
+    if (random.uniform() < 0.005) {
+      const scale = random.pick([0, 0.2, 1, 1, NaN, 7, -1]);
+      guard.setSpeedScale(scale);
+      share.set(scale);
+    }
   }
+}
+
+/** The command again as target, at the same time, of an arm that followed it: the same command, and nothing new to say. */
+function regard(guard: Guard, input: GuardInput, reached: Pose, verdict: Verdict): string[] {
+  const { command } = verdict;
+  const again = guard.guard({
+    ...input,
+    endEffector: { ...input.endEffector!, pose: reached },
+    target: { kind: 'pose', pose: reached, frameId: 'base', gripper: command.gripper },
+  });
+  const [one, other] = [command, again.command].map((made) =>
+    JSON.stringify({ ...made, nowNs: null }),
+  );
+  return again.outcome === 'pass' && one === other
+    ? []
+    : [`guarding again: ${again.outcome} ${again.reasons.map(({ message }) => message).join()}`];
 }
 
 /** A pose inside the box, or up to `outside` m beyond it. */

@@ -35,8 +35,9 @@ function planarMargins(q: readonly number[]): readonly number[] {
 }
 
 const walled: Omit<JointFuzz, 'robot'> = {
-  guard: { workspace: planarBox, tableHeight: 0, linkClearance: 0.03 },
+  guard: { workspace: planarBox, tableHeight: 0, linkClearance: 0.03, linearVelocity: 0.5 },
   margins: planarMargins,
+  tool: { at: (q) => planarPoints(q).at(-1)!, speed: 0.5 },
   useCapsules: 'withCapsules',
   manners: ['regular', 'jitter', 'wild'],
   hostility: 0.01,
@@ -47,11 +48,12 @@ describe('the guard under fuzz', () => {
     'keeps joint limits with irregular ticks, teleporting targets and broken readings',
     () => {
       const result = emptyResult();
-      const open: Omit<JointFuzz, 'robot'> = {
-        ...walled,
+      const open: Omit<JointFuzz, 'robot' | 'tool'> = {
+        useCapsules: 'withoutCapsules',
+        manners: walled.manners,
+        hostility: walled.hostility,
         guard: { rampIn: 0.3, maxStepTranslation: 0.2 },
         margins: null,
-        useCapsules: 'withoutCapsules',
       };
       fuzzJoints(1, 1200, TICKS, { ...open, robot: planarArm(2) }, result);
       fuzzJoints(2, 400, TICKS, { ...open, robot: planarArm(3), hostility: 0.05 }, result);
@@ -64,9 +66,9 @@ describe('the guard under fuzz', () => {
     'keeps the tool in the workspace and the links off the table',
     () => {
       const result = emptyResult();
-      fuzzJoints(3, 160, TICKS, { ...walled, robot: planarArm(2) }, result);
-      fuzzJoints(4, 120, TICKS, { ...walled, robot: planarArm(3) }, result);
-      expectNoViolation(result, 70_000);
+      fuzzJoints(3, 100, TICKS, { ...walled, robot: planarArm(2) }, result);
+      fuzzJoints(4, 60, TICKS, { ...walled, robot: planarArm(3) }, result);
+      expectNoViolation(result, 40_000);
     },
     MINUTES,
   );
@@ -94,8 +96,9 @@ describe('the guard under fuzz', () => {
         ];
       };
       const result = emptyResult();
-      fuzzJoints(5, 40, TICKS, { ...walled, robot, guard, margins }, result);
-      expectNoViolation(result, 10_000);
+      const tool = { at: (q: readonly number[]) => forward(robot.arm, q).translation, speed: 1 };
+      fuzzJoints(5, 20, TICKS, { ...walled, robot, guard, margins, tool }, result);
+      expectNoViolation(result, 5_000);
     },
     MINUTES,
   );
@@ -104,8 +107,8 @@ describe('the guard under fuzz', () => {
     'keeps Cartesian limits and the box with %s output',
     (output) => {
       const result = emptyResult();
-      fuzzCartesian(6, 1060, TICKS, output, result);
-      expectNoViolation(result, 265_000);
+      fuzzCartesian(6, 1080, TICKS, output, result);
+      expectNoViolation(result, 270_000);
     },
     MINUTES,
   );

@@ -80,7 +80,8 @@ export class JointChecker {
     return this.velocity.every((v) => v === 0);
   }
 
-  check(verdict: Verdict, dt: number): string[] {
+  /** `share`: what speed scale and ramp-in leave of the velocity limits, 0 … 1. */
+  check(verdict: Verdict, dt: number, share = 1): string[] {
     const { command } = verdict;
     if (command.kind !== 'joint') return [`a ${command.kind} command`];
     if (command.names.join() !== this.names.join())
@@ -111,7 +112,10 @@ export class JointChecker {
       if (Math.abs(vNext - v) > limit.acceleration * dt * (1 + EPS) + 1e-12) say('acceleration');
       const jerked = Math.abs(aNext - a) > limit.jerk * dt * (1 + EPS) + 1e-8 * limit.acceleration;
       if (jerked && !stopsHard(verdict)) say('jerk without a stop');
-      if (jerked && !losesSpeedOrAcceleration(v, vNext, a, aNext, dt)) say('jerk to gain speed');
+      const loses = losesSpeedOrAcceleration(v, vNext, a, aNext, dt);
+      if (jerked && !loses) say('jerk to gain speed');
+      if (Math.abs(vNext) > share * limit.velocity * (1 + EPS) + 1e-9 && !loses)
+        say(`gains speed above its share of ${share}`);
       if (verdict.outcome === 'halt') {
         const isBraking = Math.abs(vNext) <= Math.abs(v) && v * vNext >= 0;
         if (!isBraking) say('does not brake');
@@ -156,7 +160,7 @@ export class VectorChecker {
     this.acceleration = [0, 0, 0];
   }
 
-  check(next: Triple, verdict: Verdict, dt: number): string[] {
+  check(next: Triple, verdict: Verdict, dt: number, share = 1): string[] {
     const found: string[] = [];
     const say = (what: string): void => {
       found.push(
@@ -177,6 +181,9 @@ export class VectorChecker {
     if (jerked && !stopsHard(verdict)) say('jerk without a stop');
     const loses = speed <= before + EPS || length(aNext) <= length(this.acceleration) + EPS / dt;
     if (jerked && !loses) say('jerk to gain speed');
+    // Above it, only by the acceleration there was when it came to be exceeded.
+    const fastest = Math.max(share * velocity, before + length(this.acceleration) * dt);
+    if (speed > fastest * (1 + EPS) + 1e-9) say(`gains speed above its share of ${share}`);
     if (verdict.outcome === 'halt' && speed > Math.max(0, before - acceleration * dt) + EPS)
       say('brakes too slowly');
     [this.velocity, this.acceleration] = [next, aNext];
@@ -190,4 +197,43 @@ function length(v: Triple): number {
 
 function distance(a: Triple, b: Triple): number {
   return Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]);
+}
+
+/** Speed scale and ramp-in as an operator understands them: what they leave of the velocity limits at a time. */
+export class SpeedShare {
+  private scale = 1;
+  private fromNs: bigint;
+  private readonly rampIn: number;
+
+  constructor(rampIn: number, fromNs: bigint) {
+    this.rampIn = rampIn;
+    this.fromNs = fromNs;
+  }
+
+  set(scale: number): void {
+    this.scale = scale > 1 ? 1 : scale > 0 ? scale : 0;
+  }
+
+  /** Activated or re-armed. */
+  restart(nowNs: bigint): void {
+    this.fromNs = nowNs;
+  }
+
+  at(nowNs: bigint): number {
+    const since = Number(nowNs - this.fromNs) / 1e9;
+    // Without a ramp, a steady clock that ran back changes nothing.
+    if (this.rampIn === 0 || since >= this.rampIn) return this.scale;
+    return since <= 0 ? 0 : (this.scale * since) / this.rampIn;
+  }
+}
+
+/** The tool between two commands; while every joint brakes, or on the way to rest, its limit may wait. */
+export function checkToolSpeed(
+  from: readonly number[],
+  to: readonly number[],
+  dt: number,
+  limit: number,
+): string[] {
+  const speed = dt > 0 ? Math.hypot(...to.map((value, i) => value - from[i]!)) / dt : 0;
+  return speed > limit * (1 + 1e-3) ? [`tool at ${speed} m/s, limit ${limit}`] : [];
 }

@@ -4,7 +4,7 @@ import { Guard, type GuardInput } from '../../src/safety/guard.js';
 import { REASONS, type ReasonCode } from '../../src/safety/reasons.js';
 import type { Verdict } from '../../src/types.js';
 import { Clocks, troubleJoints } from './hostility.js';
-import { checkVerdict, JointChecker } from './invariants.js';
+import { checkToolSpeed, checkVerdict, JointChecker, SpeedShare } from './invariants.js';
 import { jointConfig, jointInput, type Limits, type TestRobot } from './robots.js';
 
 export interface FuzzResult {
@@ -36,6 +36,8 @@ export interface JointFuzz {
   readonly robot: TestRobot;
   readonly guard: Readonly<Record<string, unknown>>;
   readonly margins: Margins | null;
+  /** Where the tool is, and how fast it may be, m/s. */
+  readonly tool?: { readonly at: Margins; readonly speed: number };
   readonly useCapsules: 'withCapsules' | 'withoutCapsules';
   readonly manners: readonly ('regular' | 'jitter' | 'wild')[];
   /** Probability of trouble per tick. */
@@ -88,6 +90,7 @@ function runEpisode(
   });
   guard.activate(clocks.nowNs, input(measured));
   const checker = new JointChecker(names, limits, measured);
+  const share = new SpeedShare(Number(setup.guard.rampIn ?? 0), clocks.nowNs);
   const targets = new Targets(random, limits, measured);
   let dtFromNs = clocks.nowNs;
   let previous: { readonly input: GuardInput; readonly verdict: Verdict } | null = null;
@@ -112,7 +115,12 @@ function runEpisode(
     result.inputs++;
     count(result, verdict);
     say(checkVerdict(verdict, guard, wasLatched));
-    say(checker.check(verdict, dt));
+    say(checker.check(verdict, dt, share.at(clocks.nowNs)));
+    const isResting = verdict.reasons.some(({ code }) => code === 'rest');
+    if (setup.tool && verdict.outcome !== 'halt' && !isResting && !checker.isBraking) {
+      const { at, speed } = setup.tool;
+      say(checkToolSpeed(at(before), at(checker.position), dt, speed));
+    }
     if (!wasLatched) say(missing(verdict, trouble.expected, clockReason));
     if (verdict.outcome === 'pass') say(unpassed(trouble.input, checker.position));
     if (setup.margins !== null)
@@ -125,6 +133,7 @@ function runEpisode(
     if (guard.latched !== null && random.uniform() < 0.1) {
       const wasAtRest = checker.isAtRest;
       const refused = guard.rearm(clocks.nowNs);
+      if (refused === null) share.restart(clocks.nowNs);
       dtFromNs = refused === null ? clocks.nowNs : dtFromNs;
       if (refused === null && !wasAtRest) say(['re-armed in motion']);
       if (refused === null) {
@@ -137,7 +146,11 @@ function runEpisode(
         }
       }
     }
-    if (random.uniform() < 0.005) guard.setSpeedScale(random.pick([0, 0.2, 1, 1, NaN, 7, -1]));
+    if (random.uniform() < 0.005) {
+      const scale = random.pick([0, 0.2, 1, 1, NaN, 7, -1]);
+      guard.setSpeedScale(scale);
+      share.set(scale);
+    }
   }
 }
 
