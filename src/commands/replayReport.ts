@@ -31,7 +31,7 @@ export function replayReport(
       { label: 'Robot', value: facts.robot },
       {
         label: 'Clock',
-        value: `bag time: every answer counts ${(1e3 * result.latencyS).toFixed(0)} ms after its picture, on any machine`,
+        value: `bag time: every answer counts ${(1e3 * result.latencyS).toFixed(0)} ms after its picture, whatever the load`,
       },
       { label: 'Guard', value: result.guard },
       { label: 'Predictions (SHA-256)', value: result.predictionsSha256 },
