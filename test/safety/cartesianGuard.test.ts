@@ -309,9 +309,9 @@ describe('the Cartesian guard', () => {
     // So is one that pushes harder than the description allows.
     const { joints } = input(10n * TICK);
     const strained = new Guard(config, arm, null);
-    const pushing = { ...joints!, effort: elbow.map((_, i) => (i === 6 ? 41 : 39)) };
+    const pushing = { ...joints!, effort: elbow.map((_, i) => (i === 6 ? 81 : 79)) };
     expect(strained.activate(10n * TICK, { ...input(10n * TICK), joints: pushing })?.message).toBe(
-      'Joint joint7 pushes with 41.0 N·m, the limit is 40 N·m.',
+      'Joint joint7 pushes with 81.0 N·m, the limit is 80 N·m.',
     );
     // Joints that fall silent are noticed where they are relied on.
     const silent = guard.guard({ ...input(10n * TICK), joints: null });
