@@ -147,13 +147,17 @@ export function parseConfig(text: string, where: string): Config {
   }
   const parsed = schema.safeParse(raw);
   if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
+    // A misspelt key is both unknown and missing: the unknown one says more.
+    const { issues } = parsed.error;
+    const issue = issues.find(({ code }) => code === 'unrecognized_keys') ?? issues[0]!;
     const keys = issue.code === 'unrecognized_keys' ? issue.keys : [];
     const path = [...issue.path, ...keys].join('.');
     throw new ConfigError(
       `${where}: ${path || '(root)'}`,
-      describe(valueAt(raw, issue.path)),
-      issue.message,
+      keys.length > 0 ? 'a key that is not known' : describe(valueAt(raw, issue.path)),
+      keys.length > 0
+        ? 'only keys that config/*.yaml annotate'
+        : issue.message.replace(/^Invalid input: expected /, '').replace(/, received .*$/, ''),
     );
   }
   return deepFreeze(parsed.data);

@@ -7,7 +7,7 @@ import { Command, Option } from 'commander';
 import { runBench } from './bench/bench.js';
 import { integer, number, parseFamilies } from './commands/argument.js';
 import { benchTable } from './commands/benchTable.js';
-import { Album } from './commands/album.js';
+import { Album, endOf } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { loadProgress, seconds } from './commands/loadProgress.js';
@@ -48,6 +48,9 @@ const version = (
 const cache =
   process.env.MAGMA_VLA_CACHE ??
   join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'magma_vla');
+
+/** Paths inside this package are shown from its root. */
+const shown = (path: string): string => (path.startsWith(root) ? path.slice(root.length) : path);
 
 /** Progress and tables go to stderr, results to stdout: `--json` output can be piped. */
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -109,7 +112,10 @@ const program = new Command('magma-vla')
   .showHelpAfterError('(magma-vla --help, or magma-vla COMMAND --help, lists what there is)');
 
 const modelOptions = [
-  new Option('--model <folder>', 'model folder').default(join(root, 'models', 'nano')),
+  new Option('--model <folder>', 'model folder').default(
+    join(root, 'models', 'nano'),
+    'models/nano of this package',
+  ),
   new Option('--provider <name>', 'ONNX Runtime execution provider')
     .choices(['auto', 'cuda', 'webgpu', 'cpu'])
     .default('auto'),
@@ -147,7 +153,12 @@ interface SimulateFlags extends ModelFlags {
 withModel(program.command('simulate'))
   .addOption(statisticsOption)
   .description('seeded episodes in the built-in simulation, through control and guard')
-  .option('--config <file>', 'robot.yaml', join(root, 'config', 'sim.yaml'))
+  .addOption(
+    new Option('--config <file>', 'robot.yaml').default(
+      join(root, 'config', 'sim.yaml'),
+      'config/sim.yaml of this package',
+    ),
+  )
   .addOption(
     new Option('--policy <name>', 'who decides').choices(['model', 'expert']).default('model'),
   )
@@ -216,10 +227,11 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWi
   const description = readArm(config);
   if (!description)
     throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
-  const client = flags.policy === 'model' ? await openClient(flags, config) : null;
+  // Folders first: what cannot be written to is found before a model is loaded.
+  const album = flags.out === undefined ? null : await Album.open(flags.out);
   const set =
     flags.trainingSet === undefined ? null : new TrainingSet(flags.trainingSet, flags.model);
-  const album = flags.out === undefined ? null : await Album.open(flags.out);
+  const client = flags.policy === 'model' ? await openClient(flags, config) : null;
   try {
     const result = await simulate({
       config,
@@ -244,7 +256,7 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWi
           const n = String(index + 1).padStart(String(flags.episodes).length);
           const halts = episode.latched === null ? '' : `, stopped: ${episode.latched}`;
           say(
-            `${n}/${flags.episodes}  ${episode.outcome.padEnd(11)} ${episode.duration.toFixed(1).padStart(5)} s  ${instructionFor(episode.task)}${halts}`,
+            `${n}/${flags.episodes}  ${endOf(episode).padEnd(12)} ${episode.duration.toFixed(1).padStart(5)} s  ${instructionFor(episode.task)}${halts}`,
           );
         }
         await album?.episodeEnded(episode);
@@ -253,8 +265,8 @@ async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWi
     if (album) {
       const report = simulateReport(result, album.shown, {
         command: `npx magma-vla ${process.argv.slice(2).join(' ')}`,
-        model: flags.policy === 'model' ? flags.model : 'scripted expert',
-        robot: `${config.robot} (${flags.config})`,
+        model: flags.policy === 'model' ? shown(flags.model) : 'scripted expert',
+        robot: `${config.robot} (${shown(flags.config)})`,
         version,
       });
       const page = album.path('report.html');
@@ -337,8 +349,8 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & Ra
     if (out !== undefined) {
       const report = replayReport(replayed, album!.frames(), {
         command: `npx magma-vla ${process.argv.slice(2).join(' ')}`,
-        model: flags.policy === 'model' ? flags.model : `${flags.policy} actions`,
-        robot: `${config.robot} (${flags.config})`,
+        model: flags.policy === 'model' ? shown(flags.model) : `${flags.policy} actions`,
+        robot: `${config.robot} (${shown(flags.config)})`,
         version,
         mismatches: notices,
       });
@@ -361,7 +373,12 @@ interface BenchFlags extends ModelFlags {
 
 withModel(program.command('bench'))
   .description('how fast and how steady the whole data path is on this machine')
-  .option('--config <file>', 'robot.yaml of an arm with joints', join(root, 'config', 'sim.yaml'))
+  .addOption(
+    new Option('--config <file>', 'robot.yaml of an arm with joints').default(
+      join(root, 'config', 'sim.yaml'),
+      'config/sim.yaml of this package',
+    ),
+  )
   .option('--seconds <s>', 'per phase: actions alone, then actions beside traces', number(2), 20)
   .addOption(
     new Option('--camera <name>', 'which of the streaming cameras the model sees')
@@ -397,7 +414,12 @@ program
     'Hugging Face-style folder → ONNX graphs in the cache (other commands do it by themselves at first use)',
   )
   .argument('<folder>', 'model folder with model.json, config.json, tokenizer.json and safetensors')
-  .option('--cache <folder>', 'where graphs go', cache)
+  .addOption(
+    new Option('--cache <folder>', 'where graphs go').default(
+      cache,
+      '~/.cache/magma_vla, or MAGMA_VLA_CACHE',
+    ),
+  )
   .option('--json', 'last line of stdout: the result as JSON')
   .action((folder: string, flags: { cache: string; json?: true }) => {
     const started = realClock.now().nowNs;

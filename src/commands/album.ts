@@ -1,11 +1,11 @@
 /** Pictures of a simulate run, taken while it goes, and the page and recordings that come of it. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import { instructionFor } from '../robot/sim/tasks.js';
 import type { TracePrediction } from '../types.js';
 import { encodeFilm, encodePoster, type Film, type Shot } from './filmstrip.js';
 import type { EpisodeOptions, EpisodeResult } from './episode.js';
+import { makeFolder } from './folder.js';
 import { cameraSize } from './simulate.js';
 
 const pictureSize = { height: 420, width: 420 } as const;
@@ -29,7 +29,7 @@ export class Album {
   #index = -1;
 
   static async open(folder: string): Promise<Album> {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     return new Album(folder);
   }
 
@@ -99,3 +99,9 @@ export const outcomeWords = {
   running: 'not done in time',
   wrongObject: 'wrong object',
 } as const;
+
+/** How an episode ended, in two words for a terminal. */
+export function endOf({ outcome, latched }: EpisodeResult): string {
+  if (latched !== null) return 'stopped';
+  return outcome === 'running' ? 'out of time' : outcome;
+}

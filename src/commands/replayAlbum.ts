@@ -1,5 +1,4 @@
 /** What a replay leaves behind: replay.mcap as it goes, and the pictures of its page. Marks and traces are drawn here. */
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Instant, secondsFromNs } from '../control/clock.js';
 import type { Config } from '../config.js';
@@ -12,6 +11,7 @@ import { Recorder } from '../robot/replay/recorder.js';
 import type { ReplayRobot } from '../robot/replay/replayRobot.js';
 import type { Answer, Observation, Pixel, TracePrediction } from '../types.js';
 import { annotate } from './filmstrip.js';
+import { makeFolder } from './folder.js';
 import type { ReplayWatcher } from './replay.js';
 import { decisionsInto } from './runRecorder.js';
 
@@ -43,7 +43,7 @@ export class ReplayAlbum implements ReplayWatcher {
 
   /** Creates the folder and its replay.mcap. @throws DataError, ConfigError */
   static async open(folder: string, config: Config, robot: ReplayRobot): Promise<ReplayAlbum> {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     const path = join(folder, 'replay.mcap');
     return new ReplayAlbum(await Recorder.open(path, config, () => robot.stampNs), robot.stampNs);
   }

@@ -117,7 +117,7 @@ function galleriesOf({ traces }: ReplayResult, frames: readonly Frame[]): RunRep
   if (frames.length === 0) return [];
   const note =
     traces > 0
-      ? 'Numbered marks: points of interest the model was asked about. Coloured lines: where it said they would move.'
+      ? 'Where a trace was given: numbered marks are points the model was asked about, coloured lines where it said they would move. Pictures without marks: the answer was refused.'
       : 'What the first camera saw when an action was asked for.';
   return [{ title: 'What it saw', note, frames }];
 }

@@ -88,14 +88,19 @@ function clockWords({ clock }: SimulateResult): string {
     : 'wall: real time, measured latency';
 }
 
+/** How an episode ended; a stop by the guard is not a lack of time. */
+function wordsFor({ outcome, latched }: ShownEpisode['result']): string {
+  return latched === null ? outcomeWords[outcome] : `stopped by the guard (${latched})`;
+}
+
 function gallery(title: string, episodes: readonly ShownEpisode[]) {
   return {
     title,
-    note: 'Numbered marks: the points the model was asked about. Coloured lines: where it said they would move in the next 1.6 s. White line: the path the gripper took.',
+    note: 'Moving pictures; marks appear with the first trace. Numbered marks: the points the model was asked about. Coloured lines: where it said they would move in the next 1.6 s. White line: the path the gripper took.',
     frames: episodes.map(({ moving, instruction, result, index }): Frame => ({
       image: `data:image/webp;base64,${Buffer.from(moving).toString('base64')}`,
-      alt: `${instruction}: ${outcomeWords[result.outcome]}`,
-      caption: `Episode ${index + 1}: ${instruction} — ${outcomeWords[result.outcome]} after ${number(result.duration)} s`,
+      alt: `${instruction}: ${wordsFor(result)}`,
+      caption: `Episode ${index + 1}: ${instruction} — ${wordsFor(result)} after ${number(result.duration)} s`,
       outcome: result.outcome === 'success' ? 'good' : 'bad',
     })),
   };

@@ -98,7 +98,7 @@ function readIndex(folder: string): ReadonlyMap<string, string> {
   } catch (error) {
     throw new ModelError(
       folder,
-      (error as Error).message,
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no weights' : (error as Error).message,
       'model.safetensors, or model.safetensors.index.json and its shards',
     );
   }

@@ -202,7 +202,7 @@ export class JointPath {
     reasons.push(
       reason(
         code,
-        `Slowing to ${Math.round(share * 100)} % of speed: ${left} mm are left before the arm must stop.`,
+        `Slowing to ${Math.min(99, Math.floor(share * 100))} % of speed: ${left} mm are left before the arm must stop.`,
       ),
     );
   }

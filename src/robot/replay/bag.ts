@@ -195,7 +195,12 @@ async function openForReading(path: string): ReturnType<typeof open> {
 /** Files of a bag: the file itself, what metadata.yaml lists, or every MCAP file of a folder without one. */
 async function bagFiles(path: string): Promise<readonly string[]> {
   const status = await stat(path).catch((error: unknown) => {
-    throw new DataError(path, (error as Error).message, 'a bag file or folder');
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    throw new DataError(
+      path,
+      absent ? 'nothing there' : (error as Error).message,
+      'a bag file or folder',
+    );
   });
   if (!status.isDirectory()) return [path];
   const names = await readdir(path);

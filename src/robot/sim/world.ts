@@ -16,6 +16,8 @@ import { blockColours, padColours, type BlockColour, type SceneState } from './t
 
 export const timestep = 0.0025;
 export const fingerTravel = 0.04;
+/** s for which the servos follow the last command's velocity. */
+const coastingTime = 0.04;
 
 /** How far a scene departs from the nominal one. */
 export interface Variation {
@@ -110,7 +112,7 @@ export class World {
     this.advance(0.1);
   }
 
-  /** Servo setpoint: joint positions and velocities (rad, rad/s). Held and extrapolated for at most one 20 ms period. */
+  /** Servo setpoint: joint positions and velocities (rad, rad/s). Extrapolated for at most 40 ms, then held. */
   command(position: readonly number[], velocity: readonly number[]): void {
     this.#setpoint = { position: [...position], velocity: [...velocity], age: 0 };
   }
@@ -135,14 +137,15 @@ export class World {
   #applySetpoint(): void {
     const { ctrl } = this.#physics.views;
     const { position, velocity, age } = this.#setpoint;
-    const hold = age >= 0.02;
+    // Commands that come late are coasted over, then the feed-forward fades: a real servo does not brake at one missed tick.
+    const fade = Math.min(1, Math.max(0, 2 - age / coastingTime));
     this.#actuators.forEach((actuator, i) => {
       const servo = armServos[i]!;
-      const rate = hold ? 0 : velocity[i]!;
+      const rate = fade * velocity[i]!;
       // The command says where to be at its own instant; until the next one arrives the servo follows its velocity.
       ctrl[actuator] =
         position[i]! +
-        velocity[i]! * Math.min(age, 0.02) +
+        velocity[i]! * Math.min(age, coastingTime) +
         (servo.damping / servo.stiffness) * rate;
     });
     this.#setpoint.age += timestep;
