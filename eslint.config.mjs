@@ -13,6 +13,7 @@ const rooms = {
   'robot/replay': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
   convert: ['model', 'math'],
   report: ['math'],
+  annotate: ['model', 'image', 'math'],
 };
 const every = [
   'math',
@@ -26,7 +27,9 @@ const every = [
   'convert',
   'report',
   'node',
+  'annotate',
   'bench',
+  'commands',
   'main',
 ];
 

@@ -10,13 +10,9 @@ import { benchTable } from './commands/benchTable.js';
 import { Album, endOf } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
-import { loadProgress, seconds } from './commands/loadProgress.js';
-import {
-  modelIdentity,
-  openModel,
-  readModelWords,
-  type ModelIdentity,
-} from './commands/openModel.js';
+import { seconds } from './commands/loadProgress.js';
+import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
+import { modelIdentity, readModelWords, type ModelIdentity } from './commands/openModel.js';
 import { replay } from './commands/replay.js';
 import type { Replayed } from './commands/replayResult.js';
 import { ReplayAlbum } from './commands/replayAlbum.js';
@@ -30,7 +26,6 @@ import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import { readContract } from './model/contract.js';
-import type { ProviderSetting } from './model/session.js';
 import { renderReport } from './report/page.js';
 import {
   checkTrainingSeed,
@@ -55,51 +50,11 @@ const shown = (path: string): string => (path.startsWith(root) ? path.slice(root
 /** Progress and tables go to stderr, results to stdout: `--json` output can be piped. */
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
-interface ModelFlags {
-  readonly model: string;
-  readonly provider: ProviderSetting;
-  readonly threads: number;
-  readonly allowMismatch?: true;
-  readonly statistics?: string;
-}
-
-async function openClient(
+const openClient = (
   flags: ModelFlags,
   config: Config,
   onMismatch: (sentence: string) => void = () => undefined,
-): Promise<ModelClient> {
-  const folder = resolve(flags.model);
-  if (!existsSync(join(folder, 'model.json'))) {
-    throw new ConfigError(
-      '--model',
-      flags.model,
-      'a folder with a model.json, such as models/nano',
-    );
-  }
-  const client = await openModel({
-    folder,
-    cache,
-    config,
-    clock: realClock,
-    provider: flags.provider,
-    threads: flags.threads,
-    statistics: flags.statistics,
-    mismatch: flags.allowMismatch ? 'allow' : 'refuse',
-    onProgress: loadProgress(say),
-    onMismatch: (sentence) => {
-      say(`warning: ${sentence} (allowed by --allow-mismatch)`);
-      onMismatch(sentence);
-    },
-  });
-  const { provider, decoding, graphs, loadMs, warmUpMs } = client.facts;
-  say(
-    `model ${client.name}: ${provider.provider} (${provider.reason}), decoding by ${decoding.kind} (${decoding.reason}),`,
-  );
-  say(
-    `  graphs ${graphs === 'built' ? `built into ${cache}` : 'from the cache'}, loaded in ${seconds(loadMs)}, warmed up in ${seconds(warmUpMs)}`,
-  );
-  return client;
-}
+): Promise<ModelClient> => openFromFlags(flags, config, { cache, say, onMismatch });
 
 /** What the predictions depend on beside their inputs; null without a model. */
 interface RanWith {
