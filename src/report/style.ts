@@ -65,7 +65,7 @@ svg.rate { height: 16px; min-width: 180px; }
 svg.rate .track { fill: var(--line); } svg.rate .share { fill: var(--accent); }
 svg.rate .interval { stroke: var(--ink); stroke-width: 2; }
 td.bar { width: 45%; }
-.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 14px; margin-top: 14px; }
+.frames { display: grid; grid-template-columns: repeat(auto-fill, minmax(300px, 1fr)); gap: 14px; margin-top: 14px; }
 figure { margin: 0; background: var(--card); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 figure img { display: block; width: 100%; height: auto; background: var(--line); }
 figcaption { padding: 8px 12px 10px; font-size: 13px; line-height: 1.4; border-top: 3px solid var(--line); }
