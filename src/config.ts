@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { parse as parseYaml } from 'yaml';
 import { z } from 'zod';
-import { ConfigError } from './errors.js';
+import { ConfigError, gotAt } from './errors.js';
 
 const positive = z.number().positive();
 const vec3 = z.tuple([z.number(), z.number(), z.number()]);
@@ -154,7 +154,7 @@ export function parseConfig(text: string, where: string): Config {
     const path = [...issue.path, ...keys].join('.');
     throw new ConfigError(
       `${where}: ${path || '(root)'}`,
-      keys.length > 0 ? 'a key that is not known' : describe(valueAt(raw, issue.path)),
+      keys.length > 0 ? 'a key that is not known' : gotAt(raw, issue.path),
       keys.length > 0
         ? 'only keys that config/*.yaml annotate'
         : issue.message.replace(/^Invalid input: expected /, '').replace(/, received .*$/, ''),
@@ -175,20 +175,6 @@ export function readConfig(path: string): Config {
   if (!config.description) return config;
   const urdf = resolve(dirname(path), config.description.urdf);
   return deepFreeze({ ...config, description: { ...config.description, urdf } });
-}
-
-function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === 'object' && value !== null
-        ? (value as Record<PropertyKey, unknown>)[key]
-        : undefined,
-    raw,
-  );
-}
-
-function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
 }
 
 function deepFreeze<T>(value: T): T {

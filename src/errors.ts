@@ -38,3 +38,15 @@ export class DataError extends InputError {
 export class UnguardedCommandError extends Error {
   override name = 'UnguardedCommandError';
 }
+
+/** What stands at a path of parsed JSON or YAML, shortened: the "got" of an error. */
+export function gotAt(raw: unknown, path: readonly PropertyKey[]): string {
+  let value = raw;
+  for (const key of path) {
+    value =
+      typeof value === 'object' && value !== null
+        ? (value as Record<PropertyKey, unknown>)[key]
+        : undefined;
+  }
+  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
+}

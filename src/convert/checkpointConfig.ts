@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ModelError } from '../errors.js';
+import { ModelError, gotAt } from '../errors.js';
 import type { Contract } from '../model/contract.js';
 
 const size = z.int().positive();
@@ -93,7 +93,7 @@ export function parseCheckpointConfig(
   const parsed = schema.safeParse(raw);
   if (!parsed.success) {
     const { path, message } = parsed.error.issues[0]!;
-    throw new ModelError(`${where}: ${path.join('.')}`, show(valueAt(raw, path)), message);
+    throw new ModelError(`${where}: ${path.join('.')}`, gotAt(raw, path), message);
   }
   const { text_config: sizes, vision_config: vision } = parsed.data;
   const decoder: DecoderConfig = {
@@ -164,18 +164,4 @@ function parseJson(text: string, where: string): unknown {
   } catch (error) {
     throw new ModelError(where, (error as Error).message, 'JSON');
   }
-}
-
-function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
-  return path.reduce<unknown>(
-    (value, key) =>
-      typeof value === 'object' && value !== null
-        ? (value as Record<PropertyKey, unknown>)[key]
-        : undefined,
-    raw,
-  );
-}
-
-function show(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
 }

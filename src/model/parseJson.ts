@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import { ConfigError } from '../errors.js';
+import { ConfigError, gotAt } from '../errors.js';
 
 /**
  * JSON text → value of `schema`. Unknown keys are refused where the schema is strict.
@@ -17,18 +17,5 @@ export function parseJson<T>(schema: z.ZodType<T>, text: string, where: string):
   const issue = parsed.error.issues[0]!;
   const unknownKeys = issue.code === 'unrecognized_keys' ? issue.keys : [];
   const path = [...issue.path, ...unknownKeys].join('.') || '(root)';
-  throw new ConfigError(`${where}: ${path}`, shown(valueAt(raw, issue.path)), issue.message);
-}
-
-function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
-  let value = raw;
-  for (const key of path) {
-    if (typeof value !== 'object' || value === null) return undefined;
-    value = (value as Record<PropertyKey, unknown>)[key];
-  }
-  return value;
-}
-
-function shown(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
+  throw new ConfigError(`${where}: ${path}`, gotAt(raw, issue.path), issue.message);
 }
