@@ -10,7 +10,28 @@ const rooms = {
   safety: ['arm', 'math'],
   control: ['safety', 'arm', 'math', 'robot/robot.ts'],
   'robot/sim': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
-  'robot/replay': ['robot/robot.ts', 'safety', 'arm', 'image', 'math'],
+  'robot/messages': ['robot/robot.ts', 'math'],
+  'robot/replay': ['robot/messages', 'robot/robot.ts', 'safety', 'arm', 'image', 'math'],
+  'robot/ros': ['robot/messages', 'robot/robot.ts', 'safety', 'arm', 'image', 'math'],
+  node: [
+    'robot/ros',
+    'robot/messages',
+    'robot/robot.ts',
+    'control',
+    'safety',
+    'arm',
+    'image',
+    'math',
+  ],
+  simulator: [
+    'robot/sim',
+    'robot/ros',
+    'robot/messages',
+    'robot/robot.ts',
+    'safety',
+    'arm',
+    'math',
+  ],
   convert: ['model', 'math'],
   report: ['math'],
   annotate: ['model', 'image', 'math'],
@@ -23,10 +44,13 @@ const every = [
   'safety',
   'control',
   'robot/sim',
+  'robot/messages',
   'robot/replay',
+  'robot/ros',
   'convert',
   'report',
   'node',
+  'simulator',
   'annotate',
   'bench',
   'commands',
@@ -40,11 +64,21 @@ const owned = {
   '@u4/opencv4nodejs': ['src/image/opencv.ts'],
   sharp: ['src/image/codec.ts'],
   '@mujoco/mujoco': ['src/robot/sim/physics.ts'],
-  rclnodejs: ['src/robot/ros/**', 'src/node/**'],
+  rclnodejs: ['src/robot/ros/rclnodejs.ts'],
 };
 const mcap = {
-  group: ['@mcap/*', '@foxglove/*'],
-  message: 'MCAP and CDR live in src/robot/replay.',
+  group: ['@mcap/*', '@foxglove/wasm-zstd'],
+  message: 'MCAP lives in src/robot/replay.',
+};
+const rosmsg = {
+  group: ['@foxglove/rosmsg*'],
+  message: 'Message definitions live in src/robot/messages.',
+};
+
+/** `../model/x.js`, `../../robot/sim/x.js`; between rooms of robot/ also `../sim/x.js`. */
+const pathInto = (other, room) => {
+  const sibling = other.startsWith('robot/') && room.startsWith('robot/');
+  return `^(\\.\\./)+(${other}${sibling ? `|${other.slice('robot/'.length)}` : ''})(/|\\.js)`;
 };
 const ownedFor = (file) =>
   Object.entries(owned)
@@ -68,11 +102,12 @@ const wall = (room, allowed) => ({
           ...every
             .filter((other) => other !== room && !allowed.includes(other))
             .map((other) => ({
-              regex: `^(\\.\\./)+${other}(/|\\.js)`,
+              regex: pathInto(other, room),
               message: `${room} may not import ${other} (house rule).`,
             })),
           ...ownedFor(`src/${room}`),
           ...(room === 'robot/replay' ? [] : [mcap]),
+          ...(room === 'robot/messages' ? [] : [rosmsg]),
         ],
       },
     ],

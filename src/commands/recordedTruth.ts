@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { DataError } from '../errors.js';
 import type { Bag } from '../robot/replay/bag.js';
-import { decodeCdr } from '../robot/replay/cdr.js';
-import { textFromMessage } from '../robot/replay/messages.js';
+import { decodeCdr } from '../robot/messages/cdr.js';
+import { textFromMessage } from '../robot/messages/messages.js';
 import { outputTopics, type Recorder } from '../robot/replay/recorder.js';
-import { layoutOf } from '../robot/replay/schemas.js';
+import { layoutOf } from '../robot/messages/schemas.js';
 import type { Truth } from '../robot/sim/expertPolicy.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import { blockColours, padColours, taskFor, type SceneState } from '../robot/sim/tasks.js';

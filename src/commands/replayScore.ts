@@ -13,13 +13,13 @@ import {
   deltaFromRecordedAction,
   recordedActionFromDelta,
   type RecordedValues,
-} from '../robot/replay/messages.js';
+} from '../robot/messages/messages.js';
 import type { RecordedAction, RecordedActions } from '../robot/replay/recordedPolicy.js';
 import type { Bag } from '../robot/replay/bag.js';
-import { decodeCdr } from '../robot/replay/cdr.js';
-import { actionFromMessage } from '../robot/replay/outputMessages.js';
+import { decodeCdr } from '../robot/messages/cdr.js';
+import { actionFromMessage } from '../robot/messages/outputMessages.js';
 import { outputTopics } from '../robot/replay/recorder.js';
-import { layoutOf } from '../robot/replay/schemas.js';
+import { layoutOf } from '../robot/messages/schemas.js';
 import type { RefusedMessages } from '../robot/replay/replayRobot.js';
 import { DataError } from '../errors.js';
 import type { ActionChunk, ActionPrediction } from '../types.js';

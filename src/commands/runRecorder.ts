@@ -2,7 +2,7 @@
 import type { DeskObserver } from '../control/desk.js';
 import type { LoopObserver } from '../control/loop.js';
 import type { Config } from '../config.js';
-import { recordedActionFromDelta } from '../robot/replay/messages.js';
+import { recordedActionFromDelta } from '../robot/messages/messages.js';
 import type { Recorder } from '../robot/replay/recorder.js';
 
 type Observer = Required<Pick<DeskObserver, 'onAction' | 'onTrace'>> &

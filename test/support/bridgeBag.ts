@@ -2,7 +2,7 @@
 import { readConfig } from '../../src/config.js';
 import { encodeJpeg } from '../../src/image/codec.js';
 import * as quaternion from '../../src/math/quaternion.js';
-import type { RecordedValues } from '../../src/robot/replay/messages.js';
+import type { RecordedValues } from '../../src/robot/messages/messages.js';
 import { Recorder } from '../../src/robot/replay/recorder.js';
 import type { Quaternion, Vec3 } from '../../src/types.js';
 

@@ -3,13 +3,13 @@ import type { Config } from '../../config.js';
 import { DataError } from '../../errors.js';
 import type { ActionPrediction, Answer, Observation, Timing } from '../../types.js';
 import type { Bag, BagMessage } from './bag.js';
-import { decodeCdr, type Layout } from './cdr.js';
+import { decodeCdr, type Layout } from '../messages/cdr.js';
 import {
   deltaFromRecordedAction,
   recordedActionFromMessage,
   type RecordedValues,
-} from './messages.js';
-import { layoutOf } from './schemas.js';
+} from '../messages/messages.js';
+import { layoutOf } from '../messages/schemas.js';
 
 export interface RecordedAction {
   /** Log time: the message has no header. */

@@ -23,7 +23,7 @@ import type {
 } from '../../types.js';
 import { positionFromOpening } from '../gripper.js';
 import type { RobotListener } from '../robot.js';
-import { encodeCdr, type RosMessage } from './cdr.js';
+import { encodeCdr, type RosMessage } from '../messages/cdr.js';
 import {
   messageFromEndEffector,
   messageFromHeader,
@@ -32,7 +32,7 @@ import {
   messageFromRecordedAction,
   messageFromText,
   type RecordedValues,
-} from './messages.js';
+} from '../messages/messages.js';
 import {
   annotationsFromTraces,
   messageFromAction,
@@ -40,8 +40,8 @@ import {
   messageFromRefusal,
   messageFromTraces,
   messageFromVerdict,
-} from './outputMessages.js';
-import { schemaOf, type TypeName } from './schemas.js';
+} from '../messages/outputMessages.js';
+import { schemaOf, type TypeName } from '../messages/schemas.js';
 
 /** Fast, and enough: what is large in a recording is compressed already, or flat. */
 const ZSTD_LEVEL = 1;

@@ -5,9 +5,9 @@ import { assertGuarded } from '../../safety/guard.js';
 import type { ArmCommand } from '../../types.js';
 import type { LockstepRobot, RobotListener } from '../robot.js';
 import type { Bag, BagMessage } from './bag.js';
-import { decodeCdr, type Layout } from './cdr.js';
-import { RobotTopics } from './robotTopics.js';
-import { layoutOf, shortName } from './schemas.js';
+import { decodeCdr, type Layout } from '../messages/cdr.js';
+import { RobotTopics } from '../messages/robotTopics.js';
+import { layoutOf, shortName } from '../messages/schemas.js';
 
 /** Longer than any recording: one message with a wrong clock would stretch the bag to years of ticks. */
 const MAX_DURATION_NS = 7n * 24n * 3600n * 1_000_000_000n;

@@ -4,8 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import zstd from '@foxglove/wasm-zstd';
 import { DataError } from '../../../src/errors.js';
 import { Bag } from '../../../src/robot/replay/bag.js';
-import { decodeCdr } from '../../../src/robot/replay/cdr.js';
-import { layoutOf } from '../../../src/robot/replay/schemas.js';
+import { decodeCdr } from '../../../src/robot/messages/cdr.js';
+import { layoutOf } from '../../../src/robot/messages/schemas.js';
 import {
   inFolder,
   mcapBytes,

@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { McapWriter } from '@mcap/core';
 import zstd from '@foxglove/wasm-zstd';
 import { parseConfig, type Config } from '../../../src/config.js';
-import { encodeCdr, type RosMessage } from '../../../src/robot/replay/cdr.js';
-import { schemaOf, type TypeName } from '../../../src/robot/replay/schemas.js';
+import { encodeCdr, type RosMessage } from '../../../src/robot/messages/cdr.js';
+import { schemaOf, type TypeName } from '../../../src/robot/messages/schemas.js';
 import type { RobotListener } from '../../../src/robot/robot.js';
 
 export type Compression = 'none' | 'zstd' | 'lz4';

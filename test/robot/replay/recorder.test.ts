@@ -11,15 +11,15 @@ import { seededRandom } from '../../../src/math/random.js';
 import * as quaternion from '../../../src/math/quaternion.js';
 import { openingFromPosition } from '../../../src/robot/gripper.js';
 import { Bag } from '../../../src/robot/replay/bag.js';
-import { decodeCdr, type RosMessage } from '../../../src/robot/replay/cdr.js';
+import { decodeCdr, type RosMessage } from '../../../src/robot/messages/cdr.js';
 import {
   actionFromMessage,
   statusFromMessage,
   tracesFromMessage,
-} from '../../../src/robot/replay/outputMessages.js';
+} from '../../../src/robot/messages/outputMessages.js';
 import { Recorder, outputTopics } from '../../../src/robot/replay/recorder.js';
 import { ReplayRobot } from '../../../src/robot/replay/replayRobot.js';
-import { layoutOf } from '../../../src/robot/replay/schemas.js';
+import { layoutOf } from '../../../src/robot/messages/schemas.js';
 import type { RobotListener } from '../../../src/robot/robot.js';
 import type {
   ActionChunk,

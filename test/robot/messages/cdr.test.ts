@@ -3,8 +3,8 @@ import { MessageReader, MessageWriter } from '@foxglove/rosmsg2-serialization';
 import { parse } from '@foxglove/rosmsg';
 import { DataError } from '../../../src/errors.js';
 import { seededRandom } from '../../../src/math/random.js';
-import { decodeCdr, encodeCdr, type RosMessage } from '../../../src/robot/replay/cdr.js';
-import { schemaOf, type TypeName } from '../../../src/robot/replay/schemas.js';
+import { decodeCdr, encodeCdr, type RosMessage } from '../../../src/robot/messages/cdr.js';
+import { schemaOf, type TypeName } from '../../../src/robot/messages/schemas.js';
 
 const header = { stamp: { sec: 12, nanosec: 345 }, frame_id: 'odd' };
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { JointMerger } from '../../../src/robot/replay/jointMerger.js';
-import type { JointMessage } from '../../../src/robot/replay/messages.js';
+import { JointMerger } from '../../../src/robot/messages/jointMerger.js';
+import type { JointMessage } from '../../../src/robot/messages/messages.js';
 
 const message = (
   stampNs: bigint,

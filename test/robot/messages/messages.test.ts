@@ -15,7 +15,7 @@ import {
   recordedActionFromMessage,
   stampFromMessage,
   textFromMessage,
-} from '../../../src/robot/replay/messages.js';
+} from '../../../src/robot/messages/messages.js';
 
 const header = { stamp: { sec: 3, nanosec: 5 }, frame_id: 'cam' };
 const image = {
