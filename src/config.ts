@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { ConfigError, gotAt } from './errors.js';
 
 const positive = z.number().positive();
+const weight = z.number().min(0).max(1);
 const vec3 = z.tuple([z.number(), z.number(), z.number()]);
 
 const jointLimits = z
@@ -26,9 +27,22 @@ const jointLimits = z
     path: ['lower'],
   });
 
+/** When a reading was taken: as its header says (default), or when it was received, for drivers without usable stamps. */
+const stampSource = z.enum(['header', 'receipt']).optional();
+/** Overrides of the live subscription's quality of service. */
+const inputQos = z
+  .strictObject({
+    reliability: z.enum(['reliable', 'best_effort']).optional(),
+    durability: z.enum(['volatile', 'transient_local']).optional(),
+    depth: z.number().int().positive().optional(),
+  })
+  .optional();
+
 const camera = z.strictObject({
   topic: z.string(),
   type: z.enum(['image', 'compressed']),
+  stampSource,
+  qos: inputQos,
   /** Key of the model contract this camera feeds; absent: recorded and shown, not fed to the model. */
   modelKey: z.string().optional(),
 });
@@ -76,16 +90,117 @@ const guard = z.strictObject({
   speedScale: z.number().min(0).max(1).default(1),
 });
 
+const leadPeriods = z.number().min(1).max(3).default(1.5);
+/** s, at most 1: after how long without commands the layer below stops by itself, and which of its settings says so. */
+const expiry = { timeout: positive.max(1), timeoutSetting: z.string().min(1) };
+
+/**
+ * What commands are sent as. Every one ends by itself: trajectories in a braking path, positions and poses at rest, and
+ * velocities by the timeout of the layer below, without which they are refused.
+ */
+const command = z.discriminatedUnion('type', [
+  /** trajectory_msgs/JointTrajectory; the arm is on the commanded state `leadPeriods` control periods later. */
+  z.strictObject({
+    type: z.literal('jointTrajectory'),
+    topic: z.string(),
+    /** Node name of the joint_trajectory_controller, whose parameters and state are read. */
+    controller: z.string().optional(),
+    leadPeriods,
+  }),
+  z.strictObject({
+    type: z.literal('followJointTrajectory'),
+    action: z.string(),
+    controller: z.string().optional(),
+    leadPeriods,
+  }),
+  /** std_msgs/Float64MultiArray, in the order of `joints`; checked against the controller's own `joints` where named. */
+  z.strictObject({
+    type: z.literal('forwardPosition'),
+    topic: z.string(),
+    joints: z.array(z.string()).min(1),
+    controller: z.string().optional(),
+  }),
+  z.strictObject({
+    type: z.literal('forwardVelocity'),
+    topic: z.string(),
+    joints: z.array(z.string()).min(1),
+    controller: z.string().optional(),
+    ...expiry,
+  }),
+  /** MoveIt Servo: geometry_msgs/TwistStamped on its delta_twist_cmds, stamped now. */
+  z.strictObject({
+    type: z.literal('servoTwist'),
+    topic: z.string(),
+    /** moveit_msgs/ServoStatus or std_msgs/Int8 topic: codes that halt are halts here too. */
+    status: z.string().optional(),
+    ...expiry,
+  }),
+  z.strictObject({
+    type: z.literal('servoPose'),
+    topic: z.string(),
+    status: z.string().optional(),
+    ...expiry,
+  }),
+  /** cartesian_controllers: geometry_msgs/PoseStamped on target_frame. */
+  z.strictObject({
+    type: z.literal('cartesianPose'),
+    topic: z.string(),
+    controller: z.string().optional(),
+  }),
+]);
+
+const gripperCommand = z.discriminatedUnion('type', [
+  /** control_msgs/action/GripperCommand or ParallelGripperCommand: one goal outstanding, sent on change. */
+  z.strictObject({
+    type: z.enum(['gripperCommand', 'parallelGripperCommand']),
+    action: z.string(),
+    /** Position of the action's command when closed and open; the joint's own where absent. */
+    closed: z.number().optional(),
+    open: z.number().optional(),
+    /** N (or N·m). */
+    maxEffort: z.number().nonnegative().default(0),
+    /** s between two commands. */
+    minCommandInterval: z.number().nonnegative().default(0.2),
+  }),
+  /** std_msgs/Float64MultiArray with one value, for a forward controller of the gripper joint. */
+  z.strictObject({
+    type: z.literal('forwardPosition'),
+    topic: z.string(),
+    closed: z.number().optional(),
+    open: z.number().optional(),
+    minCommandInterval: z.number().nonnegative().default(0.2),
+  }),
+]);
+
 const robot = z.strictObject({
   robot: z.string(),
   /** Kinematics; absent for a robot without reported arm joints: then the Cartesian guard applies. */
   description: z
-    .strictObject({ urdf: z.string(), baseLink: z.string(), tipLink: z.string() })
+    .strictObject({
+      /** A file; absent: the live node reads the topic robot_description. */
+      urdf: z.string().optional(),
+      baseLink: z.string(),
+      tipLink: z.string(),
+      /**
+       * What inverse kinematics weighs of x, y, z (m) and rotation about x, y, z (rad) of the tool: 0 for the rotation
+       * that an arm of five axes gives up.
+       */
+      taskWeights: z
+        .tuple([weight, weight, weight, weight, weight, weight])
+        .default([1, 1, 1, 1, 1, 1]),
+    })
     .optional(),
   joints: z
-    .strictObject({ topic: z.string(), limits: z.record(z.string(), jointLimits) })
+    .strictObject({
+      topic: z.string(),
+      stampSource,
+      qos: inputQos,
+      limits: z.record(z.string(), jointLimits),
+    })
     .optional(),
-  endEffector: z.strictObject({ topic: z.string(), frameId: z.string() }).optional(),
+  endEffector: z
+    .strictObject({ topic: z.string(), frameId: z.string(), stampSource, qos: inputQos })
+    .optional(),
   gripper: z
     .strictObject({
       /** Joint of the joint-state topic and its positions when closed and open. */
@@ -95,6 +210,10 @@ const robot = z.strictObject({
       open: z.number(),
       /** A new opening is sent when it crosses 0.5 by this much (hysteresis). */
       hysteresis: z.number().min(0).max(0.5).default(0.1),
+      stampSource,
+      qos: inputQos,
+      /** Absent: the gripper is watched, not moved. */
+      command: gripperCommand.optional(),
     })
     .refine(({ closed, open }) => closed !== open, { message: 'closed and open to differ' })
     .optional(),
@@ -111,6 +230,27 @@ const robot = z.strictObject({
     })
     .optional(),
   output: z.enum(['joint', 'twist', 'pose']),
+  /** Where the live node sends commands; absent: it only watches. */
+  command: command.optional(),
+  /** A person's consent: while absent or older than `timeout` s, the arm is held. Joy: a button that is held down. */
+  enable: z
+    .strictObject({
+      topic: z.string(),
+      type: z.enum(['bool', 'joy']),
+      button: z.number().int().nonnegative().default(0),
+      timeout: positive.max(2).default(0.5),
+    })
+    .optional(),
+  /** Joint positions that `~/go_home` moves to, rad. */
+  home: z.record(z.string(), z.number()).optional(),
+  /** std_msgs/String of something that judges the task: `running`, `success`, or why it failed. */
+  outcome: z.strictObject({ topic: z.string() }).optional(),
+  /** s that ExecuteInstruction lets a task take where the goal names no limit. */
+  timeLimit: positive.default(60),
+  /** The last seconds before every halt, written as MCAP. */
+  blackBox: z
+    .strictObject({ seconds: positive.max(120).default(10), folder: z.string().optional() })
+    .default({ seconds: 10 }),
   control: z.strictObject({
     rateHz: z.number().min(5).max(1000),
     /** Period of the policy requests, s. */
@@ -125,14 +265,29 @@ const robot = z.strictObject({
   dryRun: z.boolean().default(true),
 });
 
-const schema = robot.refine(({ guard: { watchdog }, control }) => watchdog > 1 / control.rateHz, {
-  message: 'a watchdog longer than a control period, 1 / rateHz',
-  path: ['guard', 'watchdog'],
-});
+const outputOf = {
+  jointTrajectory: 'joint',
+  followJointTrajectory: 'joint',
+  forwardPosition: 'joint',
+  forwardVelocity: 'joint',
+  servoTwist: 'twist',
+  servoPose: 'pose',
+  cartesianPose: 'pose',
+} as const;
+
+const schema = robot
+  .refine(({ guard: { watchdog }, control }) => watchdog > 1 / control.rateHz, {
+    message: 'a watchdog longer than a control period, 1 / rateHz',
+    path: ['guard', 'watchdog'],
+  })
+  .refine(({ command, output }) => command === undefined || outputOf[command.type] === output, {
+    message: 'a command of the kind that output names',
+    path: ['command', 'type'],
+  });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;
 
-/** A validated robot.yaml. `description.urdf` is an absolute path. */
+/** A validated robot.yaml. `description.urdf`, where given, is an absolute path. */
 export type Config = DeepReadonly<z.infer<typeof schema>>;
 export type GuardConfig = Config['guard'];
 export type JointLimits = DeepReadonly<z.infer<typeof jointLimits>>;
@@ -172,7 +327,7 @@ export function readConfig(path: string): Config {
     throw new ConfigError(path, (error as Error).message, 'a readable robot.yaml');
   }
   const config = parseConfig(text, path);
-  if (!config.description) return config;
+  if (config.description?.urdf === undefined) return config;
   const urdf = resolve(dirname(path), config.description.urdf);
   return deepFreeze({ ...config, description: { ...config.description, urdf } });
 }

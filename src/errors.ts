@@ -39,6 +39,11 @@ export class UnguardedCommandError extends Error {
   override name = 'UnguardedCommandError';
 }
 
+/** ROS 2 is not here, does not answer, or refuses: says what was asked and what came of it. */
+export class RosError extends Error {
+  override name = 'RosError';
+}
+
 /** What stands at a path of parsed JSON or YAML, shortened: the "got" of an error. */
 export function gotAt(raw: unknown, path: readonly PropertyKey[]): string {
   let value = raw;

@@ -34,6 +34,8 @@ export interface IkResult {
   /** m and rad, unweighted, at `position`. Infinity where target or q0 is not finite. */
   readonly translationError: number;
   readonly rotationError: number;
+  /** Both as one vector, each axis by its weight. */
+  readonly weightedError: number;
   readonly iterations: number;
 }
 
@@ -75,6 +77,7 @@ export function solveIk(
       position: [...q0],
       translationError: Infinity,
       rotationError: Infinity,
+      weightedError: Infinity,
       iterations: 0,
     };
   const goal = { ...target, rotation: quaternion.normalise(target.rotation) };
@@ -94,6 +97,7 @@ export function solveIk(
     position: best,
     translationError: bestError.translation,
     rotationError: bestError.rotation,
+    weightedError: bestError.weighted,
     iterations,
   };
 }

@@ -15,13 +15,21 @@ export interface ArmDescription {
 /** Null for a robot without a description: the Cartesian guard applies. @throws ConfigError */
 export function readArm(config: Config): ArmDescription | null {
   if (!config.description) return null;
-  const { urdf: path, baseLink, tipLink } = config.description;
+  const { urdf: path } = config.description;
+  if (path === undefined)
+    throw new ConfigError('description.urdf', 'nothing', 'a file, where no ROS 2 node tells it');
   let text: string;
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
     throw new ConfigError('description.urdf', (error as Error).message, 'a readable URDF');
   }
+  return describeArm(config, text, path);
+}
+
+/** `where` the URDF's text is from. @throws ConfigError */
+export function describeArm(config: Config, text: string, path: string): ArmDescription {
+  const { baseLink, tipLink } = config.description!;
   const urdf = parseUrdf(text, path);
   const arm = armFromUrdf(urdf, { baseLink, tipLink });
   const capsules = capsulesFromUrdf(urdf, arm);

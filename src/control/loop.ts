@@ -208,8 +208,12 @@ export class ControlLoop {
     if (!wantsJoints) return target;
     const seed = this.#jointsNow(arm, measured);
     if (!seed) return this.#rest('jointsMissing', 'the joints of the arm are not known', at);
-    const { position, translationError, rotationError } = solveIk(arm, seed, target.pose);
-    if (translationError <= REACH.translation && rotationError <= REACH.rotation)
+    const { taskWeights } = this.#config.description!;
+    const solved = solveIk(arm, seed, target.pose, { taskWeights });
+    const { position, translationError, rotationError, weightedError } = solved;
+    // A rotation that the arm gives up does not put a target out of its reach.
+    const rotation = Math.min(rotationError, weightedError);
+    if (translationError <= REACH.translation && rotation <= REACH.rotation)
       return { kind: 'joint', position, gripper: target.gripper };
     return this.#rest(
       'outOfReach',
