@@ -142,6 +142,17 @@ export class Aligner implements RobotListener {
     this.#beginEpisode(`new instruction: ${instruction}`);
   }
 
+  /** A new episode without a jump of time: readings stay. Null: nothing is to be done, and nothing is observed. */
+  beginEpisode(instruction: string | null, because: string): void {
+    this.#instruction = instruction;
+    this.#beginEpisode(because);
+  }
+
+  /** What is to be done; null: nothing. */
+  get instruction(): string | null {
+    return this.#instruction;
+  }
+
   onReset(because: string): void {
     this.#instruction = null;
     this.forgetReadings(because);

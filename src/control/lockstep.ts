@@ -58,6 +58,7 @@ export async function runLockstep(options: LockstepOptions): Promise<LockstepRes
     maxTicks,
     activationTicks: Math.ceil(5 * rateHz),
     restTicks: Math.ceil(restTime * rateHz),
+    rest: 'commanded',
   });
   // What is still being computed must not meet the first request of the next run.
   await desk.settle();

@@ -6,7 +6,7 @@ import { solveIk } from '../arm/inverse.js';
 import { type Arm, forward } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
 import type { Robot } from '../robot/robot.js';
-import type { Guard } from '../safety/guard.js';
+import type { Guard, GuardReason } from '../safety/guard.js';
 import type {
   ActionPrediction,
   Answer,
@@ -60,6 +60,8 @@ export interface LoopOptions {
   readonly aligner: Aligner;
   readonly robot: Robot;
   readonly observer?: LoopObserver;
+  /** Asked at every tick: why the arm must not move now, from outside control. */
+  readonly holds?: () => readonly GuardReason[];
 }
 
 export class ControlLoop {
@@ -68,19 +70,22 @@ export class ControlLoop {
   readonly #guard: Guard;
   readonly #robot: Robot;
   readonly #observer: LoopObserver;
+  readonly #holds: () => readonly GuardReason[];
   readonly #player: Player;
   readonly #counts = new Map<string, number>();
   readonly aligner: Aligner;
   #episode: number;
   #last: Tick | null = null;
 
-  constructor({ config, arm, guard, aligner, robot, observer = {} }: LoopOptions) {
+  constructor(options: LoopOptions) {
+    const { config, arm, guard, aligner, robot, observer = {}, holds = () => [] } = options;
     this.#config = config;
     this.#arm = arm;
     this.#guard = guard;
     this.aligner = aligner;
     this.#robot = robot;
     this.#observer = observer;
+    this.#holds = holds;
     this.#player = new Player(config, arm?.jointNames ?? []);
     this.#episode = aligner.episode;
   }
@@ -119,7 +124,8 @@ export class ControlLoop {
     const planned = this.#player.target(at.nowNs);
     const target = this.#reach(planned, measured, at);
     const { prediction } = this.#player;
-    const verdict = this.#guard.guard({ ...at, ...measured, target, prediction });
+    const holds = this.#holds();
+    const verdict = this.#guard.guard({ ...at, ...measured, target, prediction, holds });
     const sent = this.#send(verdict);
     this.#last = { ...at, target, verdict, prediction, measured, sent };
     const tick = this.#last;

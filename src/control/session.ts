@@ -2,7 +2,7 @@
 import type { ArmCommand, Reason } from '../types.js';
 import type { Instant } from './clock.js';
 import type { PolicyDesk } from './desk.js';
-import type { ControlLoop } from './loop.js';
+import type { ControlLoop, Tick } from './loop.js';
 
 /** Resolves at the next control tick. */
 export type Pace = () => Promise<Instant>;
@@ -18,6 +18,10 @@ export interface SessionOptions {
   readonly activationTicks: number;
   /** Ticks to come to rest in. */
   readonly restTicks: number;
+  /** What counts as rest: as commanded, or also as the arm reports its velocities. */
+  readonly rest: 'commanded' | 'measured';
+  /** The guard has taken up the arm. */
+  readonly onActivated?: () => void;
 }
 
 export interface SessionEnd {
@@ -25,7 +29,12 @@ export interface SessionEnd {
   readonly because: string;
   /** Control ticks from activation to the end, the coming to rest not counted. */
   readonly ticks: number;
+  /** Whether the arm was at rest, in the sense asked for, when control let go of it. */
+  readonly atRest: boolean;
 }
+
+/** rad/s: what a resting arm may report of its joints. */
+const RESTING = 0.05;
 
 /**
  * Whatever ends it, the arm is brought to rest first, as far as it still takes commands.
@@ -36,11 +45,13 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
   let last = await pace();
   const paced = { ...options, pace: async () => (last = await pace()) };
   const refused = await activate(paced, last);
-  if (refused) return { ended: 'notActivated', because: refused.message, ticks: 0 };
+  if (refused) return { ended: 'notActivated', because: refused.message, ticks: 0, atRest: true };
+  options.onActivated?.();
   const outcome = await settled(tickUntilEnd(paced));
   const because = outcome.ok ? outcome.end.because : `control failed: ${messageOf(outcome.error)}`;
+  let atRest = false;
   try {
-    await comeToRest(paced, because);
+    atRest = await comeToRest(paced, because);
   } catch (error) {
     // What ended the session says more than what then stood in the way of coming to rest.
     if (outcome.ok) throw error;
@@ -48,13 +59,14 @@ export async function runSession(options: SessionOptions): Promise<SessionEnd> {
     loop.deactivate(last);
   }
   if (!outcome.ok) throw outcome.error;
-  return outcome.end;
+  return { ...outcome.end, atRest };
 }
 
+type Ended = Omit<SessionEnd, 'atRest'>;
 type Outcome =
-  { readonly ok: true; readonly end: SessionEnd } | { readonly ok: false; readonly error: unknown };
+  { readonly ok: true; readonly end: Ended } | { readonly ok: false; readonly error: unknown };
 
-async function settled(session: Promise<SessionEnd>): Promise<Outcome> {
+async function settled(session: Promise<Ended>): Promise<Outcome> {
   try {
     return { ok: true, end: await session };
   } catch (error) {
@@ -76,13 +88,7 @@ async function activate(
   }
 }
 
-async function tickUntilEnd({
-  loop,
-  desk,
-  pace,
-  until,
-  maxTicks,
-}: SessionOptions): Promise<SessionEnd> {
+async function tickUntilEnd({ loop, desk, pace, until, maxTicks }: SessionOptions): Promise<Ended> {
   for (let ticks = 1; ; ticks++) {
     const at = await pace();
     await desk.serve(at);
@@ -96,20 +102,29 @@ async function tickUntilEnd({
 
 /** A tick that throws, as where the robot does not take the command, does not end the braking: the next one is tried. */
 async function comeToRest(
-  { loop, pace, restTicks }: SessionOptions,
+  { loop, pace, rest, restTicks }: SessionOptions,
   because: string,
-): Promise<void> {
+): Promise<boolean> {
   let failure: { readonly error: unknown } | null = null;
   for (let tick = 0; tick < restTicks; tick++) {
     const at = await pace();
     try {
       loop.stop(because);
-      if (isAtRest(loop.tick(at).command)) break;
+      const { command } = loop.tick(at);
+      if (isAtRest(command) && (rest === 'commanded' || !reportsMotion(loop.last))) return true;
     } catch (error) {
       failure ??= { error };
     }
   }
   if (failure) throw failure.error;
+  return false;
+}
+
+/** An arm that is not sent commands (dry run) may be moved by others, and is not waited for. */
+function reportsMotion(tick: Tick | null): boolean {
+  if (!tick?.sent) return false;
+  const { joints } = tick.measured;
+  return joints?.velocity?.some((speed) => !(Math.abs(speed) <= RESTING)) ?? false;
 }
 
 function isAtRest(command: ArmCommand): boolean {

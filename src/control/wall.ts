@@ -20,6 +20,8 @@ export interface WallOptions {
   readonly maxTicks?: number;
   readonly traces?: TraceSchedule;
   readonly observer?: DeskObserver;
+  /** The guard has taken up the arm. */
+  readonly onActivated?: () => void;
 }
 
 export interface WallResult extends SessionEnd {
@@ -55,6 +57,8 @@ export async function runWall(options: WallOptions): Promise<WallResult> {
       maxTicks: options.maxTicks ?? Infinity,
       activationTicks: Math.ceil(5 * rateHz),
       restTicks: Math.ceil(5 * rateHz),
+      rest: 'measured',
+      ...(options.onActivated ? { onActivated: options.onActivated } : {}),
     });
     return {
       ...end,

@@ -15,6 +15,8 @@ import type { Motion, Output } from './output.js';
 import { type Measurement, seconds } from './readings.js';
 import { type GuardReason, reason, ReasonLedger, REASONS } from './reasons.js';
 
+export type { GuardReason } from './reasons.js';
+
 export type { Measurement as GuardMeasurement } from './readings.js';
 
 export interface GuardInput extends Measurement {
@@ -28,6 +30,8 @@ export interface GuardInput extends Measurement {
     /** How long it plans ahead; absent: one policy period. */
     readonly chunk?: { readonly stepPeriodNs: bigint; readonly steps: readonly unknown[] };
   } | null;
+  /** Why the arm must not move now, from outside control: an operator, a missing consent, the layer below. */
+  readonly holds?: readonly GuardReason[];
 }
 
 const NS_PER_S = 1e9;
@@ -55,6 +59,7 @@ export class Guard {
   private latch: Reason | null = null;
   private scale = 1;
   private rampFromNs = 0n;
+  private isHeld = false;
   private lastNowNs: bigint | null = null;
   private lastMotionNs = 0n;
   private lastStampNs: bigint | null = null;
@@ -151,8 +156,12 @@ export class Guard {
       return this.halt(nowNs, dt, [this.latch]);
     }
 
-    const halts = [...clocks, ...this.checkMeasured(input), ...this.checkWish(input)];
+    const { holds = [] } = input;
+    const halts = [...holds, ...clocks, ...this.checkMeasured(input), ...this.checkWish(input)];
     this.lastMeasured = input;
+    // Consent that comes back starts slowly, like an activation.
+    if (this.isHeld && holds.length === 0) this.startRamp(nowNs);
+    this.isHeld = holds.length > 0;
     if (halts.length > 0) {
       for (const halting of halts) this.note(halting);
       this.latch = halts.find(({ code }) => REASONS[code].effect === 'latch') ?? null;

@@ -24,6 +24,13 @@ export const REASONS = {
   stampBackwards: { effect: 'latch', means: 'the ROS clock ran backwards' },
   futureStamp: { effect: 'latch', means: 'a stamp lies in the future' },
   tickGap: { effect: 'latch', means: 'the control loop was silent for longer than the watchdog' },
+  clockJump: { effect: 'latch', means: 'the ROS clock jumped' },
+  // What is around the arm says stop.
+  operatorStop: { effect: 'latch', means: 'an operator stopped the arm' },
+  outputGone: { effect: 'latch', means: 'nothing receives the commands any more' },
+  commandRefused: { effect: 'latch', means: 'the layer below refused a command' },
+  clockSilent: { effect: 'stop', means: 'the ROS clock does not tick' },
+  notEnabled: { effect: 'stop', means: 'nobody enables motion' },
   // A program is not what we think it is.
   targetInvalid: { effect: 'latch', means: 'the target cannot be used' },
   predictionInvalid: { effect: 'latch', means: 'the prediction behind the target cannot be used' },
