@@ -19,6 +19,9 @@ const standard = [
   'std_msgs/String',
   'std_msgs/Float64MultiArray',
   'trajectory_msgs/JointTrajectory',
+  'tf2_msgs/TFMessage',
+  'diagnostic_msgs/DiagnosticArray',
+  'visualization_msgs/MarkerArray',
 ] as const;
 
 const own = ['magma_vla/TraceOfMarks', 'magma_vla/ActionChunk', 'magma_vla/Status'] as const;
