@@ -149,6 +149,8 @@ export interface ActionPrediction {
   /** 0 … 1: geometric mean probability of the answer's tokens. */
   readonly confidence: number;
   readonly timing: Timing;
+  /** The model's whole answer, its end included; absent where no model answered. */
+  readonly tokens?: readonly number[];
 }
 
 /** A numbered mark (Set-of-Mark) at a point of the source image. */

@@ -14,10 +14,11 @@ import { ControlLoop, type LoopObserver } from '../control/loop.js';
 import { runLockstep } from '../control/lockstep.js';
 import type { Policy } from '../control/policy.js';
 import type { Config } from '../config.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError, DataError } from '../errors.js';
 import type { ActionDecoding } from '../model/actionUnits.js';
 import { Bag } from '../robot/replay/bag.js';
 import { RecordedActions, RecordedPolicy } from '../robot/replay/recordedPolicy.js';
+import { recordable } from '../robot/replay/recorder.js';
 import { ReplayRobot } from '../robot/replay/replayRobot.js';
 import { ExpertPolicy } from '../robot/sim/expertPolicy.js';
 import type { LockstepRobot, RobotListener } from '../robot/robot.js';
@@ -29,7 +30,7 @@ import type { Replayed, ReplayedEpisode, ReplayResult } from './replayResult.js'
 import { type Asked, compareWithRun, type Score, scoreAgainstRecord } from './replayScore.js';
 import { readTruth } from './recordedTruth.js';
 import { RunCounts, type Counts } from './runCounts.js';
-import { tee } from './tee.js';
+import { tee } from '../robot/tee.js';
 
 export interface ReplayOptions {
   readonly bag: string;
@@ -62,7 +63,7 @@ export interface ReplayWatcher extends DeskObserver, LoopObserver {
 
 /** @throws ConfigError, DataError */
 export async function replay(options: ReplayOptions): Promise<Replayed> {
-  const config: Config = { ...options.config, dryRun: true };
+  const config: Config = { ...recordable(options.config), dryRun: true };
   const bag = await Bag.open(options.bag);
   try {
     const policy = await policyFor(bag, options);
@@ -259,6 +260,7 @@ class Replay {
     const unused = new Map(this.#robot.refused);
     if (refused) unused.set(this.#options.config.recordedAction!.topic, refused);
     const counts = this.#counts;
+    const warnings = this.#bag.warnings.map(({ message }) => message);
     const result: ReplayResult = {
       bag: this.#bag.path,
       policy: this.#policy.name,
@@ -271,7 +273,7 @@ class Replay {
       notCompared,
       tokenRoundTrip: roundTrip,
       recordedRun:
-        this.#options.policy === 'recorded' ? null : await compareWithRun(this.#bag, this.#asked),
+        this.#options.policy === 'recorded' ? null : await this.#compareWithRun(warnings),
       refusals: counts.refusals,
       halts: counts.halts,
       reasons: Object.fromEntries(this.#reasons),
@@ -284,12 +286,23 @@ class Replay {
         absentTopics: this.#robot.absentTopics,
         alignment: Object.fromEntries(this.#aligner.counts),
       },
-      warnings: this.#bag.warnings.map(({ message }) => message),
+      warnings,
       durationS: secondsFromNs(this.#bag.endNs - this.#bag.startNs),
       latencyS: config.control.lockstepLatency,
       guard: this.#guardWords,
     };
     return { result, episodes: this.#episodes, tracks, firstReasons: this.#firstReasons };
+  }
+
+  /** Recorded predictions of another version cannot be read: that spoils nothing else of a replay. */
+  async #compareWithRun(warnings: string[]): Promise<ReplayResult['recordedRun']> {
+    try {
+      return await compareWithRun(this.#bag, this.#asked);
+    } catch (error) {
+      if (!(error instanceof DataError)) throw error;
+      warnings.push(`not compared with the recorded run: ${error.message}`);
+      return null;
+    }
   }
 
   async #score(): Promise<Score> {

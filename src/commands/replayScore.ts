@@ -17,7 +17,7 @@ import {
 import type { RecordedAction, RecordedActions } from '../robot/replay/recordedPolicy.js';
 import type { Bag } from '../robot/replay/bag.js';
 import { decodeCdr } from '../robot/messages/cdr.js';
-import { actionFromMessage } from '../robot/messages/outputMessages.js';
+import { actionFromMessage } from '../robot/messages/actionMessages.js';
 import { outputTopics } from '../robot/replay/recorder.js';
 import { layoutOf } from '../robot/messages/schemas.js';
 import type { RefusedMessages } from '../robot/replay/replayRobot.js';

@@ -3,6 +3,7 @@ import type { DeskObserver } from '../control/desk.js';
 import type { LoopObserver } from '../control/loop.js';
 import type { Config } from '../config.js';
 import { recordedActionFromDelta } from '../robot/messages/messages.js';
+import { hashedFrom } from '../robot/messages/observationHash.js';
 import type { Recorder } from '../robot/replay/recorder.js';
 
 type Observer = Required<Pick<DeskObserver, 'onAction' | 'onTrace'>> &
@@ -10,8 +11,8 @@ type Observer = Required<Pick<DeskObserver, 'onAction' | 'onTrace'>> &
 
 export function decisionsInto(recorder: Recorder): Observer {
   return {
-    onAction: (answer) => {
-      if (answer.ok) recorder.action(answer.value);
+    onAction: (answer, { observation }) => {
+      if (answer.ok) recorder.action(answer.value, hashedFrom(observation));
       else recorder.refusal(answer.refusal);
     },
     onTrace: (answer, observation) => {

@@ -149,6 +149,7 @@ export class Predictor {
       confidence: confidence.value,
       actionMass: Math.min(...tokens.actionMass.slice(0, chunk * dims.length)),
       timing: stopwatch.timing(),
+      tokens: tokens.tokens,
     });
   }
 

@@ -1,18 +1,6 @@
-/** What the node predicts, decides and sends ↔ ROS messages, for recordings and (later) the live topics. */
+/** What the node sees coming and what it sends ↔ ROS messages: traces and commands, for recordings and live topics. */
 import { DataError } from '../../errors.js';
-import type {
-  ActionChunk,
-  ActionPrediction,
-  ArmCommand,
-  MarkTrace,
-  Pixel,
-  Quaternion,
-  Refusal,
-  Timing,
-  TracePrediction,
-  Vec3,
-  Verdict,
-} from '../../types.js';
+import type { ArmCommand, MarkTrace, Pixel, TracePrediction } from '../../types.js';
 import type { RosMessage } from './cdr.js';
 import {
   messageFromHeader,
@@ -21,105 +9,13 @@ import {
   messageFromVector,
   stampFromMessage,
 } from './messages.js';
+import { messageFromTiming, numbers, timingFromMessage } from './outputFields.js';
 import type { TypeName } from './schemas.js';
 
 /** A message and its type, ready to be written. */
 export interface TypedMessage {
   readonly type: TypeName;
   readonly message: RosMessage;
-}
-
-// Constants of ActionChunk.msg, in its order.
-const kinds = ['endEffectorDelta', 'endEffectorPose', 'jointPosition'] as const;
-const references = ['lastTarget', 'observedPose'] as const;
-const compositions = ['base', 'tool'] as const;
-/** Constants of Status.msg, in its order. */
-const outcomes = ['pass', 'limited', 'halt', 'refused'] as const;
-
-// ── Action predictions ──────────────────────────────────────────────────────────────────────────────────────────────
-
-/** magma_vla/ActionChunk. */
-export function messageFromAction(prediction: ActionPrediction): RosMessage {
-  const { chunk } = prediction;
-  const isDelta = chunk.kind === 'endEffectorDelta';
-  return {
-    header: messageFromHeader(prediction.observationStampNs, chunk.frameId),
-    episode: BigInt(prediction.episode),
-    step_period: messageFromStamp(chunk.stepPeriodNs),
-    kind: kinds.indexOf(chunk.kind),
-    reference: isDelta ? references.indexOf(chunk.reference) : 0,
-    composition: isDelta ? compositions.indexOf(chunk.composition) : 0,
-    values: stepValues(chunk).flat(),
-    gripper: chunk.steps.map((step) => step.gripper),
-    confidence: prediction.confidence,
-    timing_ms: messageFromTiming(prediction.timing),
-  };
-}
-
-export function actionFromMessage(message: RosMessage, where: string): ActionPrediction {
-  const { header, kind } = message as { header: RosMessage; kind: number };
-  const shared = {
-    stepPeriodNs: stampFromMessage(message['step_period'], where),
-    frameId: String(header['frame_id']),
-  };
-  const gripper = numbers(message['gripper']);
-  const rows = split(numbers(message['values']), gripper.length, where);
-  return {
-    observationStampNs: stampFromMessage(header['stamp'], where),
-    episode: Number(message['episode']),
-    chunk: chunkFrom(kinds[kind], rows, gripper, message, shared, where),
-    confidence: Number(message['confidence']),
-    timing: timingFromMessage(message['timing_ms'], where),
-  };
-}
-
-function stepValues(chunk: ActionChunk): number[][] {
-  if (chunk.kind === 'endEffectorDelta')
-    return chunk.steps.map((s) => [...s.translation, ...s.rotation]);
-  if (chunk.kind === 'endEffectorPose')
-    return chunk.steps.map((s) => [...s.pose.translation, ...s.pose.rotation]);
-  return chunk.steps.map((s) => [...s.position]);
-}
-
-function chunkFrom(
-  kind: ActionChunk['kind'] | undefined,
-  rows: readonly (readonly number[])[],
-  gripper: readonly number[],
-  message: RosMessage,
-  shared: { readonly stepPeriodNs: bigint; readonly frameId: string },
-  where: string,
-): ActionChunk {
-  const width = { endEffectorDelta: 6, endEffectorPose: 7, jointPosition: rows[0]?.length ?? 0 };
-  const reference = references[Number(message['reference'])];
-  const composition = compositions[Number(message['composition'])];
-  if (!kind || !reference || !composition || rows.some((row) => row.length !== width[kind]))
-    throw new DataError(where, `kind ${String(message['kind'])}`, 'an ActionChunk as defined');
-  const at = (i: number, from: number, to: number): readonly number[] => rows[i]!.slice(from, to);
-  if (kind === 'endEffectorDelta')
-    return {
-      ...shared,
-      kind,
-      reference,
-      composition,
-      steps: gripper.map((g, i) => ({
-        translation: at(i, 0, 3) as unknown as Vec3,
-        rotation: at(i, 3, 6) as unknown as Vec3,
-        gripper: g,
-      })),
-    };
-  if (kind === 'endEffectorPose')
-    return {
-      ...shared,
-      kind,
-      steps: gripper.map((g, i) => ({
-        pose: {
-          translation: at(i, 0, 3) as unknown as Vec3,
-          rotation: at(i, 3, 7) as unknown as Quaternion,
-        },
-        gripper: g,
-      })),
-    };
-  return { ...shared, kind, steps: gripper.map((g, i) => ({ position: rows[i]!, gripper: g })) };
 }
 
 // ── Trace predictions ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -232,46 +128,7 @@ export function annotationsFromTraces(prediction: TracePrediction): RosMessage {
   };
 }
 
-// ── Verdicts, refusals, commands ────────────────────────────────────────────────────────────────────────────────────
-
-/** magma_vla/Status of a verdict. */
-export function messageFromVerdict(verdict: Verdict, stampNs: bigint): RosMessage {
-  return status(stampNs, verdict.outcome, verdict.reasons);
-}
-
-/** magma_vla/Status of a refusal. */
-export function messageFromRefusal(refusal: Refusal, stampNs: bigint): RosMessage {
-  return status(stampNs, 'refused', [{ code: refusal.kind, message: refusal.message }]);
-}
-
-/** Outcome and reasons of a magma_vla/Status. */
-export function statusFromMessage(
-  message: RosMessage,
-  where: string,
-): {
-  readonly outcome: (typeof outcomes)[number];
-  readonly reasons: readonly { readonly code: string; readonly message: string }[];
-} {
-  const outcome = outcomes[Number(message['outcome'])];
-  const codes = message['codes'] as readonly string[];
-  const messages = message['messages'] as readonly string[];
-  if (!outcome || codes.length !== messages.length)
-    throw new DataError(where, `outcome ${String(message['outcome'])}`, 'a Status as defined');
-  return { outcome, reasons: codes.map((code, i) => ({ code, message: messages[i]! })) };
-}
-
-function status(
-  stampNs: bigint,
-  outcome: (typeof outcomes)[number],
-  reasons: readonly { readonly code: string; readonly message: string }[],
-): RosMessage {
-  return {
-    header: messageFromHeader(stampNs, ''),
-    outcome: outcomes.indexOf(outcome),
-    codes: reasons.map((reason) => reason.code),
-    messages: reasons.map((reason) => reason.message),
-  };
-}
+// ── Commands ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** JointTrajectory of one point, TwistStamped or PoseStamped. `periodNs` is the time to reach a joint point. */
 export function messageFromCommand(
@@ -307,38 +164,4 @@ export function messageFromCommand(
     angular: messageFromVector(command.angular),
   };
   return { type: 'geometry_msgs/TwistStamped', message: { header, twist } };
-}
-
-// ── Fields ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-function messageFromTiming(t: Timing): readonly number[] {
-  return [t.decodeMs, t.preprocessMs, t.visionMs, t.generateMs, t.totalMs];
-}
-
-function timingFromMessage(value: unknown, where: string): Timing {
-  const [decodeMs, preprocessMs, visionMs, generateMs, totalMs] = numbers(value);
-  if (totalMs === undefined) throw new DataError(`${where}: timing_ms`, 'too few', '5 values');
-  return {
-    decodeMs: decodeMs!,
-    preprocessMs: preprocessMs!,
-    visionMs: visionMs!,
-    generateMs: generateMs!,
-    totalMs,
-  };
-}
-
-function numbers(value: unknown): readonly number[] {
-  return Array.from(value as ArrayLike<number>);
-}
-
-/** One row per step. */
-function split(
-  values: readonly number[],
-  rows: number,
-  where: string,
-): readonly (readonly number[])[] {
-  const width = rows === 0 ? 0 : values.length / rows;
-  if (!Number.isInteger(width))
-    throw new DataError(where, `${values.length} values for ${rows} steps`, 'a whole row per step');
-  return Array.from({ length: rows }, (_, i) => values.slice(i * width, (i + 1) * width));
 }

@@ -153,8 +153,22 @@ export function layoutOf(topic: {
     throw new DataError(where, `a schema that cannot be parsed`, (error as Error).message);
   }
   if (!sameFields(stored, stored.root, schema.layout, schema.layout.root, 0))
-    throw new DataError(where, `a ${topic.type} whose fields differ`, schema.text.split('=')[0]!);
+    throw new DataError(
+      where,
+      `a ${topic.type} whose fields differ: ${namesOf(stored)}`,
+      namesOf(schema.layout),
+    );
   return schema.layout;
+}
+
+/** A type of ours that differs was recorded by another version of this project. */
+function namesOf({ root }: Layout): string {
+  const fields = root.filter(({ isConstant }) => !isConstant);
+  const types = fields.map(({ name, type, isArray, arrayLength }) => {
+    const array = isArray ? `[${arrayLength ?? ''}]` : '';
+    return `${builtin[type] ?? type}${array} ${name}`;
+  });
+  return types.join(', ');
 }
 
 function sameFields(

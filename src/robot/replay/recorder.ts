@@ -10,6 +10,7 @@ import { McapWriter } from '@mcap/core';
 import zstd from '@foxglove/wasm-zstd';
 import type { Config } from '../../config.js';
 import { ConfigError, DataError } from '../../errors.js';
+import { REASONS } from '../../safety/reasons.js';
 import type {
   ActionPrediction,
   ArmCommand,
@@ -17,6 +18,7 @@ import type {
   EndEffectorReading,
   GripperReading,
   JointReading,
+  Reason,
   Refusal,
   TracePrediction,
   Verdict,
@@ -33,15 +35,20 @@ import {
   messageFromText,
   type RecordedValues,
 } from '../messages/messages.js';
+import { messageFromAction } from '../messages/actionMessages.js';
+import type { Seen } from '../messages/observationHash.js';
 import {
   annotationsFromTraces,
-  messageFromAction,
   messageFromCommand,
-  messageFromRefusal,
   messageFromTraces,
-  messageFromVerdict,
 } from '../messages/outputMessages.js';
 import { schemaOf, type TypeName } from '../messages/schemas.js';
+import {
+  messageFromStatus,
+  outcomeOfRefusal,
+  stateFromVerdict,
+  type NodeStatus,
+} from '../messages/statusMessages.js';
 
 /** Fast, and enough: what is large in a recording is compressed already, or flat. */
 const ZSTD_LEVEL = 1;
@@ -57,7 +64,22 @@ export const outputTopics = {
   annotations: '/magma_vla/annotations',
   annotatedImage: '/magma_vla/annotated',
   truth: '/magma_vla/truth',
+  /** Why a black box was written. */
+  because: '/magma_vla/because',
+  /** Of robots whose robot.yaml names none. */
+  instruction: '/magma_vla/instruction',
+  episode: '/magma_vla/episode',
 } as const;
+
+/** A robot.yaml whose robot can be recorded: instruction and episode have topics, its own or ours. */
+export function recordable(config: Config): Config {
+  const { instruction, episode } = outputTopics;
+  return {
+    ...config,
+    instruction: config.instruction ?? { topic: instruction },
+    episode: config.episode ?? { topic: episode },
+  };
+}
 
 export class Recorder implements RobotListener {
   readonly path: string;
@@ -72,6 +94,8 @@ export class Recorder implements RobotListener {
   private closed = false;
   private sequence = 0;
   private pending = 0;
+  /** As far as a recording knows it. */
+  private node: NodeStatus;
 
   private constructor(path: string, config: Config, clock: () => bigint, handle: FileHandle) {
     this.path = path;
@@ -79,6 +103,10 @@ export class Recorder implements RobotListener {
     this.clock = clock;
     this.handle = handle;
     this.periodNs = BigInt(Math.round(1e9 / config.control.rateHz));
+    this.node = {
+      ...{ state: 'inactive', dryRun: config.dryRun, enabled: true, latched: '' },
+      ...{ instruction: '', episode: 0, speedScale: config.guard.speedScale },
+    };
     this.writer = new McapWriter({
       writable: new FileWriter(handle),
       compressChunk: (data) => ({
@@ -147,6 +175,7 @@ export class Recorder implements RobotListener {
 
   onInstruction(instruction: string): void {
     const { topic } = required(this.config.instruction, 'instruction');
+    this.node = { ...this.node, instruction };
     this.write(topic, 'std_msgs/String', messageFromText(instruction));
   }
 
@@ -169,8 +198,11 @@ export class Recorder implements RobotListener {
 
   // ── What the node makes of it ─────────────────────────────────────────────────────────────────────────────────────
 
-  action(prediction: ActionPrediction): void {
-    this.write(outputTopics.actionChunk, 'magma_vla/ActionChunk', messageFromAction(prediction));
+  /** @param seen what the prediction was made of. */
+  action(prediction: ActionPrediction, seen: Seen): void {
+    this.node = { ...this.node, episode: prediction.episode };
+    const message = messageFromAction(prediction, seen);
+    this.write(outputTopics.actionChunk, 'magma_vla/ActionChunk', message);
   }
 
   /** @param frameId of the picture the marks were drawn on. */
@@ -188,12 +220,24 @@ export class Recorder implements RobotListener {
     this.write(topic, type, messageFromImage(image), image.stampNs);
   }
 
-  verdict(verdict: Verdict): void {
-    this.write(outputTopics.status, 'magma_vla/Status', messageFromVerdict(verdict, this.clock()));
+  /** @param node what is known of the node; the rest is taken from the verdict and from what was recorded before. */
+  verdict(verdict: Verdict, node: Partial<NodeStatus> = {}): void {
+    const latch = verdict.reasons.find(isLatching) ?? null;
+    const state = stateFromVerdict(verdict, latch);
+    this.node = { ...this.node, state, latched: latch?.message ?? '', ...node };
+    this.status(messageFromStatus(verdict, this.node, this.clock()));
   }
 
-  refusal(refusal: Refusal): void {
-    this.write(outputTopics.status, 'magma_vla/Status', messageFromRefusal(refusal, this.clock()));
+  refusal(refusal: Refusal, node: Partial<NodeStatus> = {}): void {
+    this.node = { ...this.node, ...node };
+    this.status(messageFromStatus(outcomeOfRefusal(refusal), this.node, this.clock()));
+  }
+
+  /** Why this recording was made, as a message and as the file's metadata. */
+  because(text: string): void {
+    this.write(outputTopics.because, 'std_msgs/String', messageFromText(text));
+    const metadata = new Map([['because', text]]);
+    this.enqueue(0, () => this.writer.addMetadata({ name: 'magma_vla', metadata }));
   }
 
   command(command: ArmCommand): void {
@@ -228,6 +272,10 @@ export class Recorder implements RobotListener {
     } finally {
       await this.handle.close();
     }
+  }
+
+  private status(message: RosMessage): void {
+    this.write(outputTopics.status, 'magma_vla/Status', message);
   }
 
   private write(topic: string, type: TypeName, message: RosMessage, stampNs?: bigint): void {
@@ -296,6 +344,12 @@ class FileWriter {
   position(): bigint {
     return this.written;
   }
+}
+
+/** A halt for such a reason lasts until the guard is re-armed. */
+function isLatching({ code }: Reason): boolean {
+  const effects: Readonly<Record<string, { readonly effect: string } | undefined>> = REASONS;
+  return effects[code]?.effect === 'latch';
 }
 
 function required<T>(setting: T | undefined, key: string): T {

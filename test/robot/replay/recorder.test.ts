@@ -12,11 +12,15 @@ import * as quaternion from '../../../src/math/quaternion.js';
 import { openingFromPosition } from '../../../src/robot/gripper.js';
 import { Bag } from '../../../src/robot/replay/bag.js';
 import { decodeCdr, type RosMessage } from '../../../src/robot/messages/cdr.js';
+import { actionFromMessage, seenFromMessage } from '../../../src/robot/messages/actionMessages.js';
 import {
-  actionFromMessage,
-  statusFromMessage,
-  tracesFromMessage,
-} from '../../../src/robot/messages/outputMessages.js';
+  hashedFrom,
+  nothingSeen,
+  seenFrom,
+  type Seen,
+} from '../../../src/robot/messages/observationHash.js';
+import { tracesFromMessage } from '../../../src/robot/messages/outputMessages.js';
+import { statusFromMessage } from '../../../src/robot/messages/statusMessages.js';
 import { Recorder, outputTopics } from '../../../src/robot/replay/recorder.js';
 import { ReplayRobot } from '../../../src/robot/replay/replayRobot.js';
 import { layoutOf } from '../../../src/robot/messages/schemas.js';
@@ -26,6 +30,7 @@ import type {
   ActionPrediction,
   ArmCommand,
   CameraImage,
+  Observation,
   TracePrediction,
   Vec3,
   Verdict,
@@ -262,9 +267,32 @@ describe('what the node made of a run', () => {
   it('is read back as it was: action chunks of every kind', async () => {
     await inFolder(async (folder) => {
       const path = join(folder, 'x.mcap');
-      await record(path, (recorder) => predictions.forEach((p) => recorder.action(p)));
+      await record(path, (recorder) => predictions.forEach((p) => recorder.action(p, nothingSeen)));
       const messages = await read(path, outputTopics.actionChunk);
       expect(messages.map((m) => actionFromMessage(m, '/x'))).toEqual(predictions);
+    });
+  });
+
+  it('is read back as it was: what actions were made of, with its hashes, and their tokens', async () => {
+    const observation: Observation = {
+      ...{ stampNs: 5n, episode: 1, instruction: 'räume auf' },
+      images: { front: frame(5n, new Uint8Array(60)) },
+      joints: { stampNs: 4n, names: ['a'], position: [1], velocity: null, effort: null },
+      endEffector: null,
+      gripper: { stampNs: 3n, opening: 1 },
+    };
+    const seen: readonly Seen[] = [hashedFrom(observation), seenFrom(observation), nothingSeen];
+    const answer = { ...predictions[0]!, tokens: [31_999, 0, 4_000_000_000] };
+    await inFolder(async (folder) => {
+      const path = join(folder, 'x.mcap');
+      await record(path, (recorder) => seen.forEach((s) => recorder.action(answer, s)));
+      const messages = await read(path, outputTopics.actionChunk);
+      expect(messages.map((m) => seenFromMessage(m, '/x'))).toEqual(seen);
+      expect(actionFromMessage(messages[0]!, '/x')).toEqual(answer);
+      expect(messages[0]).toMatchObject({ input_names: ['front', 'joints', 'gripper'] });
+      expect(() => seenFromMessage({ ...messages[0], input_names: ['front'] }, '/x')).toThrow(
+        '/x: inputs: got 1 names, 3 stamps, 96 bytes of hashes, expected different names',
+      );
     });
   });
 
@@ -297,23 +325,42 @@ describe('what the node made of a run', () => {
     });
   });
 
-  it('is read back as it was: verdicts and refusals with their reasons', async () => {
+  it('is read back as it was: verdicts and refusals with their reasons, and what the arm does', async () => {
     const reasons = [{ code: 'velocity', message: 'joint elbow wanted 2 rad/s, limit 1' }];
-    const verdict = { outcome: 'limited', reasons, command: {} } as unknown as Verdict;
+    const stopped = [{ code: 'operatorStop', message: 'an operator stopped the arm' }];
+    const [moving, still] = [2, 0].map((speed) => ({ kind: 'joint', velocity: [0, speed] }));
+    const verdicts = [
+      { outcome: 'limited', reasons, command: moving },
+      { outcome: 'halt', reasons, command: moving },
+      { outcome: 'halt', reasons, command: still },
+      { outcome: 'halt', reasons: stopped, command: moving },
+    ] as unknown as Verdict[];
     await inFolder(async (folder) => {
       const path = join(folder, 'x.mcap');
       await record(path, (recorder, setTime) => {
         setTime(ns(1));
-        recorder.verdict(verdict);
+        recorder.onInstruction('push');
+        recorder.action({ ...predictions[0]!, episode: 6 }, nothingSeen);
+        for (const verdict of verdicts) recorder.verdict(verdict);
         setTime(ns(2));
-        recorder.refusal({ kind: 'deadline', message: 'no answer in 1 s' });
+        recorder.refusal({ kind: 'deadline', message: 'no answer in 1 s' }, { episode: 7 });
       });
       const messages = await read(path, outputTopics.status);
+      const known = { dryRun: true, enabled: true, instruction: 'push', speedScale: 1 };
+      const running = { ...known, latched: '', episode: 6 };
+      const latched = { state: 'latched', latched: 'an operator stopped the arm' };
       expect(messages.map((m) => statusFromMessage(m, '/x'))).toEqual([
-        { outcome: 'limited', reasons },
-        { outcome: 'refused', reasons: [{ code: 'deadline', message: 'no answer in 1 s' }] },
+        { outcome: 'limited', reasons, node: { ...running, state: 'following' } },
+        { outcome: 'halt', reasons, node: { ...running, state: 'braking' } },
+        { outcome: 'halt', reasons, node: { ...running, state: 'holding' } },
+        { outcome: 'halt', reasons: stopped, node: { ...running, ...latched } },
+        {
+          outcome: 'refused',
+          reasons: [{ code: 'deadline', message: 'no answer in 1 s' }],
+          node: { ...running, ...latched, episode: 7 },
+        },
       ]);
-      expect(messages[1]!['header']).toMatchObject({ stamp: { sec: 2, nanosec: 0 } });
+      expect(messages.at(-1)!['header']).toMatchObject({ stamp: { sec: 2, nanosec: 0 } });
     });
   });
 
