@@ -14,9 +14,27 @@ export type SimRequest =
       readonly seed: number;
       readonly task: Task | null;
       readonly family: Task['family'] | null;
+      /** Simulated time that passes unseen between two episodes. */
+      readonly pauseNs: bigint;
     }
   | { readonly kind: 'advance'; readonly durationNs: bigint; readonly command: ServoCommand | null }
+  /** One physics step per command: for those who command at every step. At least one. */
+  | { readonly kind: 'step'; readonly commands: readonly ServoCommand[] }
   | { readonly kind: 'picture'; readonly height: number; readonly width: number };
+
+/** What the arm measures after a physics step: rad or m, per s, N·m or N. */
+export interface StepReading {
+  readonly stampNs: bigint;
+  readonly joints: JointColumns;
+  /** Left, right; each its own travel, 0 closed. */
+  readonly fingers: JointColumns;
+}
+
+export interface JointColumns {
+  readonly position: readonly number[];
+  readonly velocity: readonly number[];
+  readonly effort: readonly number[];
+}
 
 /** The truth behind a camera frame: for the expert, for judging and for pictures; no policy that is measured sees it. */
 export interface Frame {
@@ -27,7 +45,21 @@ export interface Frame {
 }
 
 export type SimReply =
-  | { readonly kind: 'reset'; readonly task: Task; readonly stampNs: bigint }
+  | {
+      readonly kind: 'reset';
+      readonly task: Task;
+      readonly stampNs: bigint;
+      readonly reading: StepReading;
+      readonly camera: PinholeCamera;
+    }
+  | {
+      readonly kind: 'stepped';
+      /** One per command. */
+      readonly readings: readonly StepReading[];
+      /** The camera frame that fell due, taken at the stamp it bears. */
+      readonly image: CameraImage | null;
+      readonly outcome: Outcome;
+    }
   | {
       readonly kind: 'advanced';
       readonly stampNs: bigint;

@@ -2,18 +2,17 @@
  * The built-in simulation as a robot: physics and camera live in a worker, time is ours to advance. In a wall-clock run
  * the caller advances it at the pace of the real clock.
  */
-import { existsSync } from 'node:fs';
-import { Worker } from 'node:worker_threads';
 import { assertGuarded } from '../../safety/guard.js';
 import type { ArmCommand, RgbImage } from '../../types.js';
 import { openingFromPosition } from '../gripper.js';
 import type { LockstepRobot, RobotListener } from '../robot.js';
-import type { Frame, ServoCommand, SimReply, SimRequest } from './protocol.js';
-import type { SimWorkerData } from './simWorker.js';
+import type { Frame, ServoCommand } from './protocol.js';
+import { SimThread } from './simThread.js';
 import { instructionFor, type Family, type Outcome, type Task } from './tasks.js';
 
 /** One finger's travel, m. */
-const fingers = { closed: 0, open: 0.04 } as const;
+export const fingers = { closed: 0, open: 0.04 } as const;
+const betweenEpisodesNs = 1_000_000_000n;
 
 export interface SimOptions {
   /** Text of the arm's URDF. */
@@ -27,29 +26,21 @@ export interface SimOptions {
 }
 
 export class SimRobot implements LockstepRobot {
-  readonly #worker: Worker;
+  readonly #thread: SimThread;
   readonly #options: SimOptions;
   #listener: RobotListener | null = null;
   #command: ServoCommand | null = null;
   #stampNs = 0n;
-  /** Requests under way: the worker answers in order. */
-  readonly #waiting: { resolve: (reply: SimReply) => void; reject: (error: Error) => void }[] = [];
   #task: Task | null = null;
   #outcome: Outcome = 'running';
   #frames: Frame[] = [];
 
   constructor(options: SimOptions) {
     this.#options = options;
-    const workerData: SimWorkerData = {
+    this.#thread = new SimThread({
       world: { urdf: options.urdf, camera: options.cameraSize },
       cameraPeriodNs: options.cameraPeriodNs,
-    };
-    this.#worker = new Worker(builtWorker(), { workerData });
-    this.#worker.on('message', (reply: SimReply) => this.#settle(reply));
-    this.#worker.on('error', (error) => this.#fail(error));
-    this.#worker.on('exit', (code) =>
-      this.#fail(new Error(`the simulation's worker ended with ${code}`)),
-    );
+    });
   }
 
   get stampNs(): bigint {
@@ -76,13 +67,13 @@ export class SimRobot implements LockstepRobot {
     seed: number,
     wanted: { readonly task?: Task; readonly family?: Family } = {},
   ): Promise<Task> {
-    const reply = await this.#ask({
+    const reply = await this.#thread.ask({
       kind: 'reset',
       seed,
       task: wanted.task ?? null,
       family: wanted.family ?? null,
+      pauseNs: betweenEpisodesNs,
     });
-    if (reply.kind !== 'reset') throw new Error(`reset: got ${reply.kind}`);
     this.#task = reply.task;
     this.#stampNs = reply.stampNs;
     this.#command = null;
@@ -106,8 +97,8 @@ export class SimRobot implements LockstepRobot {
   }
 
   async advance(durationNs: bigint): Promise<void> {
-    const reply = await this.#ask({ kind: 'advance', durationNs, command: this.#command });
-    if (reply.kind !== 'advanced') throw new Error(`advance: got ${reply.kind}`);
+    const command = this.#command;
+    const reply = await this.#thread.ask({ kind: 'advance', durationNs, command });
     this.#stampNs = reply.stampNs;
     this.#outcome = this.#outcome === 'running' ? reply.outcome : this.#outcome;
     const listener = this.#listener;
@@ -120,14 +111,11 @@ export class SimRobot implements LockstepRobot {
 
   /** The scene as it is now, at any size: for people, not for the model. May be asked for while time advances. */
   async picture(height: number, width: number): Promise<RgbImage> {
-    const reply = await this.#ask({ kind: 'picture', height, width });
-    if (reply.kind !== 'picture') throw new Error(`picture: got ${reply.kind}`);
-    return reply.image;
+    return (await this.#thread.ask({ kind: 'picture', height, width })).image;
   }
 
-  async stop(): Promise<void> {
-    this.#worker.removeAllListeners('exit');
-    await this.#worker.terminate();
+  stop(): Promise<void> {
+    return this.#thread.stop();
   }
 
   #announce(): void {
@@ -135,30 +123,6 @@ export class SimRobot implements LockstepRobot {
     this.#listener.onReset('a new simulated episode');
     this.#listener.onInstruction(instructionFor(this.#task));
   }
-
-  #ask(request: SimRequest): Promise<SimReply> {
-    return new Promise((resolve, reject) => {
-      this.#waiting.push({ resolve, reject });
-      this.#worker.postMessage(request);
-    });
-  }
-
-  #settle(reply: SimReply): void {
-    const waiting = this.#waiting.shift();
-    if (reply.kind === 'failed') waiting?.reject(new Error(`simulation: ${reply.message}`));
-    else waiting?.resolve(reply);
-  }
-
-  #fail(error: Error): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
-  }
-}
-
-/** The built worker: beside this file, or, where this file runs from the sources, in dist. */
-function builtWorker(): URL {
-  const beside = new URL('./simWorker.js', import.meta.url);
-  const built = new URL('../../../dist/robot/sim/simWorker.js', import.meta.url);
-  return existsSync(beside) ? beside : built;
 }
 
 /**

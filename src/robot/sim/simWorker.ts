@@ -1,15 +1,27 @@
 /** The simulation's thread: one world, requests answered in order. */
 import { parentPort, workerData } from 'node:worker_threads';
 import { seededRandom } from '../../math/random.js';
-import type { SimReply, SimRequest } from './protocol.js';
+import type { ServoCommand, SimReply, SimRequest, StepReading } from './protocol.js';
 import { RayCaster } from './rayCaster.js';
-import { families, judge, padColours, randomTask, type SceneState, type Task } from './tasks.js';
-import { pointsOf, World, type WorldOptions } from './world.js';
+import {
+  families,
+  judge,
+  padColours,
+  randomTask,
+  type Outcome,
+  type SceneState,
+  type Task,
+} from './tasks.js';
+import { pointsOf, timestep, World, type WorldOptions } from './world.js';
 
 export interface SimWorkerData {
   readonly world: WorldOptions;
   readonly cameraPeriodNs: bigint;
 }
+
+const stepNs = BigInt(Math.round(timestep * 1e9));
+/** Steps between two judgements: as often as a control loop of 50 Hz has them made. */
+const judgedEvery = 8;
 
 const { world: options, cameraPeriodNs } = workerData as SimWorkerData;
 const world = await World.create(options);
@@ -17,6 +29,8 @@ let stampNs = 1_000_000_000n;
 let nextImageNs = stampNs;
 let task: Task = { family: 'pick', block: 'red' };
 let start: SceneState = world.state();
+let outcome: Outcome = 'running';
+let stepsTaken = 0;
 
 parentPort!.on('message', (request: SimRequest) => {
   let reply: SimReply;
@@ -34,6 +48,8 @@ function answer(request: SimRequest): SimReply {
       return reset(request);
     case 'advance':
       return advance(request);
+    case 'step':
+      return step(request);
     case 'picture': {
       const { height, width } = request;
       return {
@@ -44,22 +60,22 @@ function answer(request: SimRequest): SimReply {
   }
 }
 
-/** A scene from the seed; its task too, unless one is given. Time goes on: a second passes between episodes. */
-function reset({ seed, task: given, family }: Extract<SimRequest, { kind: 'reset' }>): SimReply {
+/** A scene from the seed; its task too, unless one is given. Time goes on, by `pauseNs`. */
+function reset(request: Extract<SimRequest, { kind: 'reset' }>): SimReply {
+  const { seed, task: given, family, pauseNs } = request;
   const random = seededRandom(seed);
   world.reset(random.integer(2 ** 31));
   task = given ?? randomTask(random, family ?? random.pick(families), world.blocks, padColours);
   start = world.state();
-  stampNs += 1_000_000_000n;
+  stampNs += pauseNs;
   nextImageNs = stampNs;
-  return { kind: 'reset', task, stampNs };
+  outcome = 'running';
+  stepsTaken = 0;
+  return { kind: 'reset', task, stampNs, reading: reading(), camera: world.camera };
 }
 
 function advance({ durationNs, command }: Extract<SimRequest, { kind: 'advance' }>): SimReply {
-  if (command) {
-    world.command(command.position, command.velocity);
-    if (command.gripper !== null) world.grip(command.gripper);
-  }
+  if (command) follow(command);
   world.advance(Number(durationNs) / 1e9);
   stampNs += durationNs;
   const joints = world.joints();
@@ -75,6 +91,34 @@ function advance({ durationNs, command }: Extract<SimRequest, { kind: 'advance' 
     frame: due ? { stampNs, state, camera: world.camera, points: pointsOf(world, state) } : null,
     outcome: judge(task, start, state),
   };
+}
+
+/** A picture that falls due is taken after its step; a second one within the request waits for the next request. */
+function step({ commands }: Extract<SimRequest, { kind: 'step' }>): SimReply {
+  let image: ReturnType<typeof photograph> | null = null;
+  const readings = commands.map((command) => {
+    follow(command);
+    world.advance(timestep);
+    stampNs += stepNs;
+    stepsTaken++;
+    if (outcome === 'running' && stepsTaken % judgedEvery === 0)
+      outcome = judge(task, start, world.state());
+    if (!image && stampNs >= nextImageNs) {
+      image = photograph();
+      while (nextImageNs <= stampNs) nextImageNs += cameraPeriodNs;
+    }
+    return reading();
+  });
+  return { kind: 'stepped', readings, image, outcome };
+}
+
+function follow(command: ServoCommand): void {
+  world.command(command.position, command.velocity);
+  if (command.gripper !== null) world.grip(command.gripper);
+}
+
+function reading(): StepReading {
+  return { stampNs, joints: world.joints(), fingers: world.fingers() };
 }
 
 function photograph() {

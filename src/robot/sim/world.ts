@@ -165,6 +165,20 @@ export class World {
     };
   }
 
+  /** Measured fingers, left and right: travel 0 closed … 0.04 m open, m/s, N. */
+  fingers(): {
+    readonly position: number[];
+    readonly velocity: number[];
+    readonly effort: number[];
+  } {
+    const { qpos, qvel, force } = this.#physics.views;
+    return {
+      position: this.#fingers.map((finger) => qpos[finger.qpos]!),
+      velocity: this.#fingers.map((finger) => qvel[finger.qvel]!),
+      effort: this.#fingers.map((finger) => force[finger.qvel]!),
+    };
+  }
+
   /** Distance between the finger pads, m: 0 … 0.08. */
   gripperWidth(): number {
     const { qpos } = this.#physics.views;
