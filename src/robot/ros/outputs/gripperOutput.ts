@@ -1,0 +1,114 @@
+/**
+ * Openings for the gripper: sent on change, one at a time, the newest wish wins. What it refuses is told once and not
+ * tried again; the next other wish is.
+ */
+import type { Config } from '../../../config.js';
+import { type GuardReason, reason } from '../../../safety/reasons.js';
+import type { Reason } from '../../../types.js';
+import { type GripperRange, positionFromOpening } from '../../gripper.js';
+import type { RosNode } from '../ros.js';
+import { ActionGripper, type GripperLink, TopicGripper } from './gripperLink.js';
+import type { Finding } from './output.js';
+
+/** ns after which a gripper that was asked to end what it does is not waited for any longer. */
+const INTERRUPT_NS = 1_000_000_000n;
+
+interface Move {
+  readonly opening: number;
+  /** Steady time at which it was asked to end. */
+  interruptedNs: bigint | null;
+}
+
+export class GripperOutput {
+  readonly #link: GripperLink;
+  readonly #range: GripperRange;
+  readonly #intervalNs: bigint;
+  #wish: number | null = null;
+  #underWay: Move | null = null;
+  /** The opening last sent; null: not known. */
+  #sent: number | null = null;
+  #sentNs: bigint | null = null;
+  #problem: GuardReason | null = null;
+
+  constructor(link: GripperLink, range: GripperRange, minCommandInterval: number) {
+    this.#link = link;
+    this.#range = range;
+    this.#intervalNs = BigInt(Math.round(minCommandInterval * 1e9));
+  }
+
+  /** The stream begins anew: the gripper may have been moved by others, and what it refused is forgotten. */
+  begin(): void {
+    this.#wish = null;
+    this.#sent = null;
+    this.#problem = null;
+  }
+
+  /** @param opening 0 closed … 1 open. */
+  want(opening: number): void {
+    this.#wish = opening === this.#sent ? null : opening;
+  }
+
+  /** Sends what is wished for as soon as it may. Cheap: called every tick. */
+  tick(nowNs: bigint): void {
+    if (this.#wish === null || !this.#isFree(nowNs)) return;
+    if (this.#sentNs !== null && nowNs - this.#sentNs < this.#intervalNs) return;
+    const missing = this.#link.missing();
+    if (missing !== null) {
+      this.#problem ??= reason('outputGone', `The gripper: ${missing}.`);
+      return;
+    }
+    void this.#move(this.#wish, nowNs);
+  }
+
+  problem(): Reason | null {
+    return this.#problem;
+  }
+
+  check(): Promise<readonly Finding[]> {
+    return this.#link.check();
+  }
+
+  dispose(): void {
+    this.#link.dispose();
+  }
+
+  /** Nothing is under way; what is under way but no longer wished for is asked to end. */
+  #isFree(nowNs: bigint): boolean {
+    const move = this.#underWay;
+    if (!move) return true;
+    if (move.interruptedNs === null) {
+      move.interruptedNs = nowNs;
+      this.#link.interrupt();
+      return false;
+    }
+    return nowNs - move.interruptedNs > INTERRUPT_NS;
+  }
+
+  /** Never rejects. */
+  async #move(opening: number, nowNs: bigint): Promise<void> {
+    const move: Move = { opening, interruptedNs: null };
+    this.#underWay = move;
+    this.#wish = null;
+    this.#sent = opening;
+    this.#sentNs = nowNs;
+    const refused = await this.#link
+      .move(positionFromOpening(opening, this.#range))
+      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+    if (this.#underWay !== move) return;
+    this.#underWay = null;
+    if (move.interruptedNs !== null) return;
+    this.#problem = refused === null ? null : reason('commandRefused', `The gripper: ${refused}.`);
+  }
+}
+
+/** Null where the gripper is only watched. */
+export function gripperOutput(node: RosNode, { gripper }: Config): GripperOutput | null {
+  if (!gripper?.command) return null;
+  const { command } = gripper;
+  const range = { closed: command.closed ?? gripper.closed, open: command.open ?? gripper.open };
+  const link =
+    command.type === 'forwardPosition'
+      ? new TopicGripper(node, command.topic)
+      : new ActionGripper(node, command, gripper.joint);
+  return new GripperOutput(link, range, command.minCommandInterval);
+}

@@ -1,0 +1,117 @@
+/** What a guarded command is on the wire, for each kind of output that is a topic. */
+import type { Config } from '../../../config.js';
+import { ConfigError } from '../../../errors.js';
+import type { ArmCommand } from '../../../types.js';
+import type { RosMessage } from '../../messages/cdr.js';
+import {
+  type BrakingLimits,
+  type JointCommand,
+  trajectoryFromCommand,
+  type TrajectoryTiming,
+} from '../../messages/jointTrajectory.js';
+import { messageFromCommand } from '../../messages/outputMessages.js';
+import type { TypeName } from '../../messages/schemas.js';
+
+export type CommandConfig = NonNullable<Config['command']>;
+export type TopicCommand = Exclude<CommandConfig, { type: 'followJointTrajectory' }>;
+
+export interface Wire {
+  readonly type: TypeName;
+  /** Null: this command moves nothing and is not sent. */
+  message(command: ArmCommand, stampNs: bigint): RosMessage | null;
+}
+
+/** @throws ConfigError where the command's joints are not the arm's. */
+export function wireOf(command: TopicCommand, config: Config): Wire {
+  switch (command.type) {
+    case 'jointTrajectory': {
+      const toMessage = trajectoryMaker(config, command.leadPeriods);
+      return { type: 'trajectory_msgs/JointTrajectory', message: toMessage };
+    }
+    case 'forwardPosition':
+    case 'forwardVelocity':
+      return forwardWire(command, config);
+    case 'servoTwist':
+      return { type: 'geometry_msgs/TwistStamped', message: cartesianMessage('twist') };
+    case 'servoPose':
+    case 'cartesianPose':
+      return { type: 'geometry_msgs/PoseStamped', message: cartesianMessage('pose') };
+  }
+}
+
+/** Command → trajectory, with the limits of the configured joints. Null for a command of no joints. */
+export function trajectoryMaker(
+  config: Config,
+  leadPeriods: number,
+): (command: ArmCommand) => RosMessage | null {
+  const names = configuredJoints(config);
+  const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
+  const timing: TrajectoryTiming = { periodNs: controlPeriodNs(config), leadPeriods, limits };
+  return (command) => {
+    const joint = jointCommand(command, names);
+    return joint && trajectoryFromCommand(joint, timing);
+  };
+}
+
+export function controlPeriodNs({ control }: Config): bigint {
+  return BigInt(Math.round(1e9 / control.rateHz));
+}
+
+/**
+ * A command for no joints, which a guard makes before it has seen the arm, moves nothing: null.
+ * @throws Error for another kind of command or other joints.
+ */
+export function jointCommand(command: ArmCommand, names: readonly string[]): JointCommand | null {
+  if (command.kind !== 'joint')
+    throw new Error(`command: got a ${command.kind} command, expected joint (robot.yaml: output)`);
+  if (command.names.length === 0) return null;
+  if (command.names.length !== names.length || command.names.some((name, i) => name !== names[i]))
+    throw new Error(
+      `command: got joints ${command.names.join(', ')}, expected ${names.join(', ')}`,
+    );
+  return command;
+}
+
+/** Joints in the order of robot.yaml, which is the guard's. */
+export function configuredJoints(config: Config): readonly string[] {
+  return Object.keys(config.joints?.limits ?? {});
+}
+
+/** std_msgs/Float64MultiArray in the controller's order. */
+function forwardWire(command: Extract<CommandConfig, { joints: unknown }>, config: Config): Wire {
+  const names = configuredJoints(config);
+  const order = command.joints.map((name) => names.indexOf(name));
+  if (order.length !== names.length || new Set(order).size !== names.length || order.includes(-1))
+    throw new ConfigError(
+      'command.joints',
+      command.joints.join(', '),
+      `each of ${names.join(', ')} once, in the controller's order`,
+    );
+  const column = command.type === 'forwardPosition' ? 'position' : 'velocity';
+  return {
+    type: 'std_msgs/Float64MultiArray',
+    message: (given) => {
+      const joint = jointCommand(given, names);
+      return joint && floatsMessage(order.map((at) => joint[column][at]!));
+    },
+  };
+}
+
+export function floatsMessage(data: readonly number[]): RosMessage {
+  return { layout: { dim: [], data_offset: 0 }, data };
+}
+
+/** Stamped with the time of sending: MoveIt Servo takes a command's age from its stamp. */
+function cartesianMessage(kind: 'twist' | 'pose'): Wire['message'] {
+  return (command, stampNs) => {
+    // Before the tool was ever seen, a guard's command is a twist of zero, for a pose output too.
+    if (kind === 'pose' && command.kind === 'twist' && isStill(command)) return null;
+    if (command.kind !== kind)
+      throw new Error(`command: got a ${command.kind} command, expected ${kind}`);
+    return messageFromCommand(command, stampNs, 0n).message;
+  };
+}
+
+function isStill({ linear, angular }: Extract<ArmCommand, { kind: 'twist' }>): boolean {
+  return [...linear, ...angular].every((value) => value === 0);
+}

@@ -1,0 +1,132 @@
+/** A robot behind ROS 2: readings from its topics, guarded commands to its controllers, through a gate. */
+import type { DataError } from '../../errors.js';
+import type { Config } from '../../config.js';
+import { assertGuarded } from '../../safety/guard.js';
+import type { ArmCommand, Reason } from '../../types.js';
+import type { Robot, RobotListener } from '../robot.js';
+import { type InputReport, Inputs } from './inputs.js';
+import { commandOutput } from './outputs/commandOutput.js';
+import { type GripperOutput, gripperOutput } from './outputs/gripperOutput.js';
+import { type CommandOutput, type Finding, type Now, warn } from './outputs/output.js';
+import type { RosNode } from './ros.js';
+
+export type { InputReport } from './inputs.js';
+export type { Finding, Now } from './outputs/output.js';
+
+export interface RosRobotOptions {
+  readonly node: RosNode;
+  readonly config: Config;
+  readonly now: () => Now;
+  /** The first message of each topic that could not be used, and why. */
+  readonly onRefused: (topic: string, error: DataError) => void;
+}
+
+export class RosRobot implements Robot {
+  readonly #options: RosRobotOptions;
+  readonly #inputs: Inputs;
+  readonly #output: CommandOutput | null;
+  readonly #gripper: GripperOutput | null;
+  /** Why nothing may leave; null: the gate is open. */
+  #closed: string | null = 'not active';
+  #withheld = 0;
+  #isToldOfWithheld = false;
+
+  /** The gate is closed at first. @throws ConfigError where robot.yaml contradicts itself. */
+  constructor(options: RosRobotOptions) {
+    const { node, config } = options;
+    this.#options = options;
+    this.#inputs = new Inputs(options);
+    this.#output = commandOutput(node, config);
+    this.#gripper = gripperOutput(node, config);
+  }
+
+  /** Where commands go; null: nowhere, robot.yaml names no command. */
+  get target(): string | null {
+    return this.#output?.target ?? null;
+  }
+
+  get isOpen(): boolean {
+    return this.#closed === null;
+  }
+
+  /** Commands that came while the gate was closed, and were not sent. */
+  get withheld(): number {
+    return this.#withheld;
+  }
+
+  /** A second call replaces the listener. */
+  start(listener: RobotListener): Promise<void> {
+    this.#inputs.start(listener);
+    return Promise.resolve();
+  }
+
+  /** Lets commands out; what was refused before is forgotten. */
+  open(): void {
+    this.#closed = null;
+    this.#isToldOfWithheld = false;
+    this.#output?.begin(this.#options.now().nowNs);
+    this.#gripper?.begin();
+  }
+
+  /** From now on nothing leaves. What was sent ends by itself: bring the arm to rest first. */
+  close(because = 'not active'): void {
+    this.#closed = because;
+    this.#isToldOfWithheld = false;
+  }
+
+  send(command: ArmCommand): void {
+    assertGuarded(command);
+    if (this.#closed !== null) {
+      this.#withhold(this.#closed);
+      return;
+    }
+    const now = this.#options.now();
+    this.#output?.send(command, now);
+    if (command.gripper !== null) this.#gripper?.want(command.gripper);
+    this.#gripper?.tick(now.nowNs);
+  }
+
+  /** Why what was sent does not arrive or is not accepted; null while all is well or the gate is closed. Every tick. */
+  problem(): Reason | null {
+    if (this.#closed !== null) return null;
+    const arm = this.#output?.problem(this.#options.now().nowNs) ?? null;
+    return arm ?? this.#gripper?.problem() ?? null;
+  }
+
+  /** Forgets refusals after an operator has re-armed, as far as their cause is gone. */
+  acknowledge(): void {
+    if (this.#closed === null) this.open();
+  }
+
+  /** What an operator must know of the layers below before the arm moves. Takes up to some seconds; never rejects. */
+  async check(): Promise<readonly Finding[]> {
+    if (!this.#output) return [warn('robot.yaml names no command: the arm is only watched.')];
+    const found = await Promise.all([this.#output.check(), this.#gripper?.check() ?? []]);
+    return found.flat();
+  }
+
+  /** What comes in, for diagnostics. At some Hz at most: it asks the graph. */
+  inputs(): readonly InputReport[] {
+    return this.#inputs.report();
+  }
+
+  /** Time jumped: readings merged from several messages begin anew, and so does the listener. */
+  forget(because: string): void {
+    this.#inputs.forget(because);
+  }
+
+  stop(): Promise<void> {
+    this.close('stopped');
+    this.#inputs.stop();
+    this.#output?.dispose();
+    this.#gripper?.dispose();
+    return Promise.resolve();
+  }
+
+  #withhold(because: string): void {
+    this.#withheld++;
+    if (this.#isToldOfWithheld) return;
+    this.#isToldOfWithheld = true;
+    this.#options.node.log.info(`Commands are held back: ${because}.`);
+  }
+}
