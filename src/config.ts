@@ -90,7 +90,7 @@ const guard = z.strictObject({
   speedScale: z.number().min(0).max(1).default(1),
 });
 
-const leadPeriods = z.number().min(1).max(3).default(1.5);
+const leadPeriods = z.number().min(1).max(3).default(2);
 /** s, at most 1: after how long without commands the layer below stops by itself, and which of its settings says so. */
 const expiry = { timeout: positive.max(1), timeoutSetting: z.string().min(1) };
 

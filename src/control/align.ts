@@ -170,6 +170,11 @@ export class Aligner implements RobotListener {
     this.#beginEpisode(because);
   }
 
+  /** Latest opening of the gripper, 0 closed … 1 open; null: not known. */
+  get gripper(): number | null {
+    return this.#gripper?.reading.opening ?? null;
+  }
+
   measured(): Measured {
     return {
       joints: this.#joints?.reading ?? null,
@@ -202,9 +207,14 @@ export class Aligner implements RobotListener {
   }
 
   #incomplete(): Reason | null {
-    const { joints, endEffector, gripper, guard } = this.#config;
     if (this.#instruction === null)
       return { code: 'noInstruction', message: 'no instruction has been given yet' };
+    return this.missing();
+  }
+
+  /** Which input an observation would lack now: never received, or silent for too long. Null: none. */
+  missing(): Reason | null {
+    const { joints, endEffector, gripper, guard } = this.#config;
     for (const camera of this.#requiredCameras) {
       const image = this.#images.get(camera) ?? null;
       const silent = this.#silent(`camera ${camera}`, 'camera', image, guard.maxObservationAge);

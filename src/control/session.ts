@@ -1,5 +1,6 @@
 /** What both drivers do: take up the arm, tick until told to end, bring it to rest. Pace and arrivals are theirs. */
 import type { ArmCommand, Reason } from '../types.js';
+import type { Measured } from './align.js';
 import type { Instant } from './clock.js';
 import type { PolicyDesk } from './desk.js';
 import type { ControlLoop, Tick } from './loop.js';
@@ -32,9 +33,6 @@ export interface SessionEnd {
   /** Whether the arm was at rest, in the sense asked for, when control let go of it. */
   readonly atRest: boolean;
 }
-
-/** rad/s: what a resting arm may report of its joints. */
-const RESTING = 0.05;
 
 /**
  * Whatever ends it, the arm is brought to rest first, as far as it still takes commands.
@@ -78,11 +76,14 @@ function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Given up when told to end: an arm must not be taken up for somebody who has stopped waiting. */
 async function activate(
-  { loop, pace, activationTicks }: SessionOptions,
+  { loop, pace, until, activationTicks }: SessionOptions,
   first: Instant,
 ): Promise<Reason | null> {
   for (let tick = 1, at = first; ; tick++, at = await pace()) {
+    const because = tick > 1 ? until(at) : null;
+    if (because !== null) return { code: 'notActive', message: because };
     const refused = loop.activate(at);
     if (!refused || tick >= activationTicks) return refused;
   }
@@ -100,18 +101,23 @@ async function tickUntilEnd({ loop, desk, pace, until, maxTicks }: SessionOption
   }
 }
 
-/** A tick that throws, as where the robot does not take the command, does not end the braking: the next one is tried. */
+/**
+ * A tick that throws, as where the robot does not take the command, does not end the braking: the next one is tried.
+ * Returns whether the arm rests, as asked for.
+ */
 async function comeToRest(
   { loop, pace, rest, restTicks }: SessionOptions,
   because: string,
 ): Promise<boolean> {
   let failure: { readonly error: unknown } | null = null;
+  const settled = new Settled();
   for (let tick = 0; tick < restTicks; tick++) {
     const at = await pace();
     try {
       loop.stop(because);
       const { command } = loop.tick(at);
-      if (isAtRest(command) && (rest === 'commanded' || !reportsMotion(loop.last))) return true;
+      if (!isAtRest(command)) settled.moves();
+      else if (rest === 'commanded' || settled.holds(at, loop.last)) return true;
     } catch (error) {
       failure ??= { error };
     }
@@ -120,15 +126,53 @@ async function comeToRest(
   return false;
 }
 
-/** An arm that is not sent commands (dry run) may be moved by others, and is not waited for. */
-function reportsMotion(tick: Tick | null): boolean {
-  if (!tick?.sent) return false;
-  const { joints } = tick.measured;
-  return joints?.velocity?.some((speed) => !(Math.abs(speed) <= RESTING)) ?? false;
-}
-
-function isAtRest(command: ArmCommand): boolean {
+export function isAtRest(command: ArmCommand): boolean {
   const speeds =
     command.kind === 'joint' ? command.velocity : [...command.linear, ...command.angular];
   return Math.hypot(...speeds) < 1e-6;
+}
+
+/**
+ * Whether the arm itself rests: it was commanded to, and what it reports has not changed, for a while. A command is
+ * played a little later than it is given, positions tell more than velocities, and silence tells nothing.
+ */
+export class Settled {
+  #since: { readonly nowNs: bigint; readonly values: readonly number[] } | null = null;
+
+  moves(): void {
+    this.#since = null;
+  }
+
+  holds({ nowNs }: Instant, tick: Tick | null): boolean {
+    // An arm that is not sent commands (dry run) may be moved by others, and is not waited for.
+    if (tick && !tick.sent) return true;
+    const values = tick && reported(tick.measured, nowNs);
+    const since = this.#since;
+    if (!values || !since || differ(values, since.values)) {
+      this.#since = values && { nowNs, values };
+      return false;
+    }
+    return nowNs - since.nowNs >= SETTLED_NS;
+  }
+}
+
+/** Less change than MOVED, rad or m, over SETTLED_NS is rest; a report older than FRESH_NS says nothing. */
+const SETTLED_NS = 150_000_000n;
+const MOVED = 2e-3;
+const FRESH_NS = 200_000_000n;
+
+/** Positions of the joints, else of the tool; null where nothing fresh is known. */
+function reported(measured: Measured, nowNs: bigint): readonly number[] | null {
+  const { joints, jointsReceivedNs, endEffector, endEffectorReceivedNs } = measured;
+  if (joints && jointsReceivedNs !== null)
+    return nowNs - jointsReceivedNs <= FRESH_NS ? joints.position : null;
+  if (endEffector && endEffectorReceivedNs !== null)
+    return nowNs - endEffectorReceivedNs <= FRESH_NS ? endEffector.pose.translation : null;
+  return null;
+}
+
+function differ(values: readonly number[], before: readonly number[]): boolean {
+  return (
+    values.length !== before.length || values.some((q, i) => !(Math.abs(q - before[i]!) <= MOVED))
+  );
 }

@@ -56,7 +56,7 @@ export async function runWall(options: WallOptions): Promise<WallResult> {
       until,
       maxTicks: options.maxTicks ?? Infinity,
       activationTicks: Math.ceil(5 * rateHz),
-      restTicks: Math.ceil(5 * rateHz),
+      restTicks: Math.ceil(3 * rateHz),
       rest: 'measured',
       ...(options.onActivated ? { onActivated: options.onActivated } : {}),
     });

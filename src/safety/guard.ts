@@ -54,6 +54,8 @@ export class Guard {
   private readonly config: Config;
   private readonly output: Output;
   private readonly ledger: ReasonLedger;
+  /** s after which a command that is not followed by another ends in its braking path; Infinity: it does not. */
+  private readonly expiry: number;
   private isActive = false;
   private isSeeded = false;
   private latch: Reason | null = null;
@@ -85,6 +87,7 @@ export class Guard {
       config.output === 'joint'
         ? new JointOutput(config, arm!, capsules)
         : new CartesianOutput(config, arm);
+    this.expiry = expiryOf(config);
     this.ledger = new ReasonLedger(onFirst);
   }
 
@@ -219,6 +222,11 @@ export class Guard {
     // Too short to divide by: it is left for the next tick.
     if (elapsed >= 0 && elapsed < SHORTEST_TICK) return 0;
     this.lastMotionNs = nowNs;
+    if (elapsed > this.expiry && this.isSeeded) {
+      // The command before has ended in its braking path: motion goes on from where that led, not from where it was left.
+      this.output.follow(nowNs, elapsed);
+      return 0;
+    }
     return Math.min(Math.max(elapsed, 0), this.config.guard.watchdog);
   }
 
@@ -321,6 +329,12 @@ export class Guard {
     this.ledger.add(given);
     return given;
   }
+}
+
+function expiryOf({ command, control }: Config): number {
+  return command?.type === 'jointTrajectory' || command?.type === 'followJointTrajectory'
+    ? command.leadPeriods / control.rateHz
+    : Infinity;
 }
 
 /** Where the robot says how fast its joints are, whether one of them moves; a speed that is no number counts as motion. */

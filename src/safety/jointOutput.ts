@@ -21,6 +21,11 @@ import { allowedShare, stepReason, StepWindow } from './stepClamp.js';
 
 type Target = Exclude<ArmTarget, { kind: 'rest' }>;
 
+/** s: small, so that the steps of a braking path are where its parabola is (within v · step / 2). */
+const FOLLOWING_STEP = 1e-3;
+/** No arm takes longer to brake. */
+const LONGEST_FOLLOWING = 10_000;
+
 /** A joint position and where it puts the tool. */
 interface Anchor {
   readonly position: readonly number[];
@@ -142,6 +147,15 @@ export class JointOutput implements Output {
     if (dt > 0) {
       this.state.braking(dt, this.step);
       this.state.apply(this.step, null, dt);
+    }
+    this.restartTarget(nowNs);
+  }
+
+  follow(nowNs: bigint, seconds: number): void {
+    const steps = Math.min(Math.ceil(seconds / FOLLOWING_STEP), LONGEST_FOLLOWING);
+    for (let i = 0; i < steps && !this.isAtRest; i++) {
+      this.state.braking(FOLLOWING_STEP, this.step);
+      this.state.apply(this.step, null, FOLLOWING_STEP);
     }
     this.restartTarget(nowNs);
   }

@@ -25,6 +25,7 @@ export const REASONS = {
   futureStamp: { effect: 'latch', means: 'a stamp lies in the future' },
   tickGap: { effect: 'latch', means: 'the control loop was silent for longer than the watchdog' },
   clockJump: { effect: 'latch', means: 'the ROS clock jumped' },
+  controlFailed: { effect: 'latch', means: 'a part of control failed' },
   // What is around the arm says stop.
   operatorStop: { effect: 'latch', means: 'an operator stopped the arm' },
   outputGone: { effect: 'latch', means: 'nothing receives the commands any more' },

@@ -78,7 +78,8 @@ class Scene {
 
   async end(): Promise<WallResult> {
     this.#ending = 'the test is over';
-    await this.clock.pass(3n * S);
+    // 3 s to come to rest in, where readings do not say that it rests.
+    await this.clock.pass(3n * S + 100n * MS);
     return this.#run!;
   }
 
@@ -231,7 +232,8 @@ describe('a robot that falls silent', () => {
     await scene.clock.pass(BRAKING);
     expect(scene.speed()).toBeLessThan(1e-6);
     expect(scene.ticks.length).toBeGreaterThan(before);
-    await scene.end();
+    // Nobody knows whether an arm rests that says nothing.
+    expect((await scene.end()).atRest).toBe(false);
   });
 });
 

@@ -7,6 +7,17 @@ import { MS, S } from './robots.js';
 
 const NASTY = [NaN, Infinity, -Infinity, 1e308, -1e308, 5e-324, -0] as const;
 
+/** What is around the arm may object to its motion in these words. */
+const OUTSIDE = [
+  'clockJump',
+  'clockSilent',
+  'commandRefused',
+  'controlFailed',
+  'notEnabled',
+  'operatorStop',
+  'outputGone',
+] as const satisfies readonly ReasonCode[];
+
 /** A trouble changes an input and names the reason that must be among the verdict's; null: any verdict will do. */
 export interface Trouble {
   readonly input: GuardInput;
@@ -54,6 +65,10 @@ const COMMON: readonly Maker[] = [
     expected: 'rest',
   }),
   (input) => ({ input: { ...input, prediction: null }, expected: null }),
+  (input, random) => {
+    const code = random.pick(OUTSIDE);
+    return { input: { ...input, holds: [{ code, message: 'a test' }] }, expected: code };
+  },
 ];
 
 const withJoints = (input: GuardInput, change: Partial<JointReading>): GuardInput => ({
