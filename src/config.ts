@@ -38,6 +38,9 @@ const inputQos = z
   })
   .optional();
 
+/** All points within `radius` of the segment from `from` to `to`, in the link's frame, m. */
+const capsule = z.strictObject({ from: vec3, to: vec3, radius: positive });
+
 const camera = z.strictObject({
   topic: z.string(),
   type: z.enum(['image', 'compressed']),
@@ -188,6 +191,10 @@ const robot = z.strictObject({
       taskWeights: z
         .tuple([weight, weight, weight, weight, weight, weight])
         .default([1, 1, 1, 1, 1, 1]),
+      /** In place of the URDF's collision geometry of a link: needed where it is a mesh and joints are commanded. */
+      collision: z.record(z.string(), z.array(capsule).min(1)).optional(),
+      /** Pairs of links that are not held against each other: those whose shapes overlap though the links do not. */
+      ignoredPairs: z.array(z.tuple([z.string(), z.string()])).optional(),
     })
     .optional(),
   joints: z

@@ -1,6 +1,7 @@
 /** What control and guard need of a robot.yaml: kinematics and clearance, from its URDF. */
 import { readFileSync } from 'node:fs';
-import { capsulesFromUrdf, type ArmCapsules } from '../arm/clearance.js';
+import { capsulesFromUrdf, withoutPairs, type ArmCapsules } from '../arm/clearance.js';
+import { withCollisionShapes } from '../arm/collisionShapes.js';
 import { armFromUrdf, type Arm } from '../arm/kinematics.js';
 import { parseUrdf } from '../arm/urdf.js';
 import type { Config } from '../config.js';
@@ -29,16 +30,16 @@ export function readArm(config: Config): ArmDescription | null {
 
 /** `where` the URDF's text is from. @throws ConfigError */
 export function describeArm(config: Config, text: string, path: string): ArmDescription {
-  const { baseLink, tipLink } = config.description!;
-  const urdf = parseUrdf(text, path);
+  const { baseLink, tipLink, collision = {}, ignoredPairs = [] } = config.description!;
+  const urdf = withCollisionShapes(parseUrdf(text, path), collision);
   const arm = armFromUrdf(urdf, { baseLink, tipLink });
-  const capsules = capsulesFromUrdf(urdf, arm);
+  const capsules = withoutPairs(capsulesFromUrdf(urdf, arm), ignoredPairs);
   // Whoever commands joints relies on the distances between links and to the table: none may be unknown.
   if (config.output === 'joint' && capsules.uncovered.length > 0)
     throw new ConfigError(
       'description.urdf',
       `no shape, or only a mesh, for ${capsules.uncovered.join(', ')}`,
-      'a primitive collision shape for every link of an arm whose joints are commanded',
+      'a primitive collision shape for every link of an arm whose joints are commanded (here or in description.collision)',
     );
   return { urdf: text, arm, capsules };
 }
