@@ -134,6 +134,8 @@ export interface RosLifecycle {
   readonly state: LifecycleState;
   /** As a remote request would: null where it succeeded, else why not. Concurrent and illegal requests are refused. */
   request(transition: Transition): Promise<string | null>;
+  /** Told once, after the answer, whoever asked for it. */
+  onFinalized(told: () => void): void;
 }
 
 export interface RosNode {
@@ -167,7 +169,7 @@ export interface RosNode {
   actionClient(type: string, name: string): RosActionClient;
   publishersOf(topic: string): readonly Endpoint[];
   subscriptionsOf(topic: string): readonly Endpoint[];
-  /** Declares with descriptor and range; values given on the command line or in a params file take precedence. */
+  /** Declares with descriptor and range (`use_sim_time` is declared already); values given on the command line or in a params file take precedence. */
   declareParameter(parameter: ParameterDescription): ParameterValue;
   parameter(name: string): ParameterValue;
   /** Asked before a change: null lets it happen, a sentence refuses it with that reason. */
@@ -179,18 +181,18 @@ export interface RosNode {
 export interface RosOptions {
   readonly name: string;
   readonly namespace?: string;
-  /** `--ros-args …`, as `ros2 run` and `ros2 launch` pass them. */
-  readonly args: readonly string[];
+  /** Names and remappings of this node in place of those given to `openRos`; its parameters are from there all the same. */
+  readonly args?: readonly string[];
 }
 
-/** One process's ROS 2. Opened by `openRos` in rclnodejs.ts. */
+/** One process's ROS 2. Opened by `openRos` in rclnodejs.ts, with the arguments for all its nodes. */
 export interface Ros {
   /** `jazzy`, `humble` … */
   readonly distro: string;
   node(options: RosOptions): RosNode;
   lifecycleNode(
     options: RosOptions,
-    handlers: (node: RosNode) => LifecycleHandlers,
+    handlers: (node: RosNode, state: () => LifecycleState) => LifecycleHandlers,
   ): { readonly node: RosNode; readonly lifecycle: RosLifecycle };
   /** Starts to hand messages to callbacks; does not block. */
   spin(): void;

@@ -1,0 +1,33 @@
+/** What the parts of a node are made from, and how they fail. */
+import { RosError } from '../../errors.js';
+import { reasonOf, type Containment } from './contained.js';
+import type { RclLibrary, RclNode } from './library.js';
+import type { FieldsOf } from './nativeMessages.js';
+import type { Disposable } from './ros.js';
+
+export interface NodeParts {
+  readonly rcl: RclLibrary;
+  readonly node: RclNode;
+  readonly containment: Containment;
+  readonly fieldsOf: FieldsOf;
+}
+
+/** @throws RosError with the library's own words, after what was asked of it. */
+export function asked<T>(what: string, ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    throw error instanceof RosError ? error : new RosError(`${what}: ${reasonOf(error)}`);
+  }
+}
+
+export function onceDisposable(dispose: () => void): Disposable {
+  let disposed = false;
+  return {
+    dispose: () => {
+      if (disposed) return;
+      disposed = true;
+      dispose();
+    },
+  };
+}
