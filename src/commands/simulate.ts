@@ -17,7 +17,7 @@ import { runEpisode, type EpisodeOptions, type EpisodeResult } from './episode.j
 import { truthInto } from './recordedTruth.js';
 import { RunCounts, type Counts } from './runCounts.js';
 import { demonstrationInto } from './runRecorder.js';
-import { tee } from './tee.js';
+import { tee } from '../robot/tee.js';
 import { TraceScore, type TraceError } from './traceScore.js';
 
 export interface SimulateOptions {

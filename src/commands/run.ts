@@ -1,0 +1,113 @@
+/** `magma-vla run`: the ROS 2 node of this process, from its start to its last safe action. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { readConfig } from '../config.js';
+import { ConfigError } from '../errors.js';
+import type { ModelClient } from '../model/client.js';
+import { Application } from '../node/application.js';
+import { autostart } from '../node/autostart.js';
+import { Diagnostics } from '../node/diagnostics.js';
+import type { ApplicationPorts, OpenedPolicy } from '../node/ports.js';
+import { StatusPublisher } from '../node/status.js';
+import { openRos } from '../robot/ros/rclnodejs.js';
+import type { RosLifecycle, RosNode } from '../robot/ros/ros.js';
+import { describeArm, readArm } from './arm.js';
+import { realClock } from './clock.js';
+import { flightRecorder } from './flightRecorder.js';
+import { openFromFlags } from './modelFlags.js';
+import { readModelWords } from './openModel.js';
+import type { ProviderSetting } from '../model/session.js';
+
+export interface RunOptions {
+  /** Everything after `run`: `--ros-args …`. */
+  readonly args: readonly string[];
+  readonly defaultModel: string;
+  readonly defaultConfig: string;
+  readonly cache: string;
+}
+
+/** Resolves with the process's exit code, after SIGINT, SIGTERM or a remote shutdown, with the arm at rest. */
+export async function run(options: RunOptions): Promise<number> {
+  const ros = await openRos(options.args);
+  let application!: Application;
+  const { node, lifecycle } = ros.lifecycleNode(
+    { name: 'magma_vla' },
+    (created, state) => (application = new Application(created, portsOf(options), state)),
+  );
+  const status = new StatusPublisher(node, application, lifecycle);
+  const diagnostics = new Diagnostics(node, application.diagnosed(lifecycle));
+  const ended = endOf(node, lifecycle);
+  ros.spin();
+  const starting = application.settings.autostart ? autostart(node, lifecycle, ended.signal) : null;
+  const code = await ended.code;
+  await starting;
+  status.dispose();
+  diagnostics.dispose();
+  await ros.shutdown();
+  return code;
+}
+
+/** The first SIGINT or SIGTERM brings the arm to rest and ends the node; a second one ends the process at once. */
+function endOf(node: RosNode, lifecycle: RosLifecycle) {
+  const ending = new AbortController();
+  const code = new Promise<number>((resolveCode) => {
+    const finish = async (because: string): Promise<void> => {
+      if (ending.signal.aborted) process.exit(1);
+      ending.abort();
+      node.log.info(`${because}: the arm comes to rest, then the node ends`);
+      const refused = await lifecycle.request('shutdown');
+      if (refused !== null) node.log.error(`shutdown: ${refused}`);
+      resolveCode(refused === null ? 0 : 1);
+    };
+    process.on('SIGINT', () => void finish('SIGINT'));
+    process.on('SIGTERM', () => void finish('SIGTERM'));
+    lifecycle.onFinalized(() => {
+      if (!ending.signal.aborted) resolveCode(0);
+    });
+  });
+  return { code, signal: ending.signal };
+}
+
+function portsOf({ cache, defaultModel, defaultConfig }: RunOptions): ApplicationPorts {
+  return {
+    clock: realClock,
+    readConfig: (path) => readConfig(path === '' ? defaultConfig : path),
+    describeArm: (config, urdf) =>
+      urdf ? describeArm(config, urdf.text, urdf.where) : readArm(config),
+    openPolicy: async (folder, config, settings, say) => {
+      const model = resolve(folder === '' ? defaultModel : folder);
+      if (!existsSync(join(model, 'model.json')))
+        throw new ConfigError('model', model, 'a folder with a model.json, such as models/nano');
+      const statistics = settings.statistics === '' ? {} : { statistics: settings.statistics };
+      const client = await openFromFlags(
+        {
+          model,
+          provider: settings.provider as ProviderSetting,
+          threads: 1,
+          ...(settings.allowMismatch ? { allowMismatch: true } : {}),
+          ...statistics,
+        },
+        config,
+        { cache, say, onMismatch: () => undefined },
+      );
+      const words = readModelWords(model, config, statistics.statistics);
+      return opened(client, words.traceCamera);
+    },
+    flightRecorder,
+  };
+}
+
+function opened(client: ModelClient, traceCamera: string | null): OpenedPolicy {
+  const { name, sha256, provider, decoding } = client.facts;
+  return {
+    policy: client,
+    traceCamera,
+    facts: {
+      model: name,
+      sha256,
+      provider: `${provider.provider} (${provider.reason})`,
+      decoding: `${decoding.kind} (${decoding.reason})`,
+    },
+    dropped: () => ({ ...client.dropped }),
+  };
+}

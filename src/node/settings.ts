@@ -1,0 +1,181 @@
+/**
+ * The node's ROS parameters: which files to read, and the scalars that may change while it runs. What concerns the robot
+ * itself is in robot.yaml.
+ */
+import type { Config } from '../config.js';
+import type { LifecycleState, ParameterDescription, RosNode } from '../robot/ros/ros.js';
+
+export interface Settings {
+  readonly configFile: string;
+  readonly model: string;
+  readonly provider: string;
+  readonly statistics: string;
+  readonly allowMismatch: boolean;
+  readonly shadowModel: string;
+  readonly autostart: boolean;
+  readonly dryRun: boolean;
+  readonly speedScale: number;
+  /** Hz; 0: robot.yaml's. */
+  readonly controlRate: number;
+  readonly policyRate: number;
+  /** s; 0: no traces. */
+  readonly tracePeriod: number;
+}
+
+/** In which lifecycle states a parameter may change. */
+type When = 'unconfigured' | 'notActive' | 'always' | 'never';
+
+const parameters: readonly (ParameterDescription & { readonly when: When })[] = [
+  {
+    name: 'config_file',
+    value: '',
+    description:
+      'robot.yaml: topics, joints, limits, cameras, outputs. Read when the node is configured.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'model',
+    value: '',
+    description:
+      'Model folder; empty: models/nano of this package. Loaded when the node is configured.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'provider',
+    value: 'auto',
+    description: 'ONNX Runtime execution provider: auto, cuda, webgpu or cpu.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'statistics',
+    value: '',
+    description: "Which of the model's action statistics (unnorm_key); empty: the robot's own.",
+    when: 'unconfigured',
+  },
+  {
+    name: 'allow_mismatch',
+    value: false,
+    description: 'Drive a robot that the model was not trained for.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'shadow_model',
+    value: '',
+    description:
+      'A second model that predicts on the same pictures and never commands; empty: none.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'autostart',
+    value: false,
+    description: 'Configure and activate at start, as soon as the inputs are there.',
+    readOnly: true,
+    when: 'never',
+  },
+  {
+    name: 'dry_run',
+    value: true,
+    description:
+      'Nothing is sent to the robot; verdicts are computed and shown. robot.yaml may insist on it (dryRun).',
+    when: 'notActive',
+  },
+  {
+    name: 'speed_scale',
+    value: 1,
+    range: { from: 0, to: 1 },
+    description:
+      "Share of the guard's velocity limits, beside robot.yaml's speedScale. Takes effect at once.",
+    when: 'always',
+  },
+  {
+    name: 'control_rate',
+    value: 0,
+    range: { from: 0, to: 1000 },
+    description: "Control ticks per second, at least 5; 0: robot.yaml's rateHz.",
+    when: 'notActive',
+  },
+  {
+    name: 'policy_rate',
+    value: 0,
+    range: { from: 0, to: 100 },
+    description: "At most so many action requests per second; 0: robot.yaml's policyPeriod.",
+    when: 'notActive',
+  },
+  {
+    name: 'trace_period',
+    value: 1,
+    range: { from: 0, to: 60 },
+    description: 'Seconds between requests for traces; 0: none.',
+    when: 'notActive',
+  },
+];
+
+const providers = ['auto', 'cuda', 'webgpu', 'cpu'];
+
+/** Declares all, and refuses changes that do not fit the node's state. */
+export function declareSettings(node: RosNode, state: () => LifecycleState): void {
+  for (const { name, value, description, readOnly, range } of parameters)
+    node.declareParameter({
+      name,
+      value,
+      description,
+      ...(readOnly === undefined ? {} : { readOnly }),
+      ...(range ? { range } : {}),
+    });
+  node.onParameterChange((changes) => {
+    for (const [name, value] of changes) {
+      const refused = refuseState(name, state()) ?? refuseValue(name, value);
+      if (refused !== null) return refused;
+    }
+    return null;
+  });
+}
+
+export function refuseState(name: string, state: LifecycleState): string | null {
+  const when = parameters.find((parameter) => parameter.name === name)?.when ?? 'always';
+  if (when === 'unconfigured' && state !== 'unconfigured')
+    return `${name} is read when the node is configured; the node is ${state}: clean it up first`;
+  if (when === 'notActive' && state === 'active')
+    return `${name} does not change while the node is active: deactivate it first`;
+  return null;
+}
+
+export function refuseValue(name: string, value: unknown): string | null {
+  if (name === 'provider' && !providers.includes(String(value)))
+    return `provider: got ${String(value)}, expected ${providers.join(', ')}`;
+  if (name === 'control_rate' && Number(value) !== 0 && !(Number(value) >= 5))
+    return `control_rate: got ${String(value)} Hz, expected 0 or 5 … 1000`;
+  return null;
+}
+
+export function readSettings(node: RosNode): Settings {
+  const text = (name: string): string => String(node.parameter(name));
+  const number = (name: string): number => Number(node.parameter(name));
+  return {
+    configFile: text('config_file'),
+    model: text('model'),
+    provider: text('provider'),
+    statistics: text('statistics'),
+    allowMismatch: node.parameter('allow_mismatch') === true,
+    shadowModel: text('shadow_model'),
+    autostart: node.parameter('autostart') === true,
+    // Anything but a plain false is a dry run.
+    dryRun: node.parameter('dry_run') !== false,
+    speedScale: number('speed_scale'),
+    controlRate: number('control_rate'),
+    policyRate: number('policy_rate'),
+    tracePeriod: number('trace_period'),
+  };
+}
+
+/** robot.yaml as the parameters have it. Dry run: where either says so. */
+export function withSettings(config: Config, settings: Settings): Config {
+  const { controlRate, policyRate, dryRun } = settings;
+  const rateHz = controlRate > 0 ? controlRate : config.control.rateHz;
+  const policyPeriod = policyRate > 0 ? 1 / policyRate : config.control.policyPeriod;
+  return {
+    ...config,
+    control: { ...config.control, rateHz, policyPeriod },
+    dryRun: dryRun || config.dryRun,
+  };
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from '@jest/globals';
+import { refuseState, refuseValue, withSettings } from '../../src/node/settings.js';
+import { testConfig } from '../support/controlRobot.js';
+
+const settings = {
+  configFile: '',
+  model: '',
+  provider: 'auto',
+  statistics: '',
+  allowMismatch: false,
+  shadowModel: '',
+  autostart: false,
+  dryRun: false,
+  speedScale: 1,
+  controlRate: 0,
+  policyRate: 0,
+  tracePeriod: 1,
+};
+
+describe('parameters', () => {
+  it('that a configured node has read are refused until it is cleaned up', () => {
+    expect(refuseState('model', 'inactive')).toMatch(/the node is inactive: clean it up first/);
+    expect(refuseState('model', 'unconfigured')).toBeNull();
+  });
+
+  it('that change how an active arm is driven are refused while it is active', () => {
+    for (const name of ['dry_run', 'control_rate', 'policy_rate', 'trace_period']) {
+      expect(refuseState(name, 'active')).toMatch(/deactivate it first/);
+      expect(refuseState(name, 'inactive')).toBeNull();
+    }
+    expect(refuseState('speed_scale', 'active')).toBeNull();
+  });
+
+  it('out of range say what was got and expected', () => {
+    expect(refuseValue('provider', 'tpu')).toBe(
+      'provider: got tpu, expected auto, cuda, webgpu, cpu',
+    );
+    expect(refuseValue('control_rate', 3)).toMatch(/got 3 Hz/);
+    expect(refuseValue('control_rate', Number.NaN)).toMatch(/got NaN Hz/);
+    expect(refuseValue('control_rate', 0)).toBeNull();
+  });
+
+  it('of a dry run: where either the parameter or robot.yaml says so', () => {
+    const config = { ...testConfig(), dryRun: false };
+    expect(withSettings(config, settings).dryRun).toBe(false);
+    expect(withSettings(config, { ...settings, dryRun: true }).dryRun).toBe(true);
+    expect(withSettings({ ...config, dryRun: true }, settings).dryRun).toBe(true);
+  });
+
+  it("rates of 0 are robot.yaml's", () => {
+    const config = testConfig();
+    expect(withSettings(config, settings).control).toEqual(config.control);
+    const faster = withSettings(config, { ...settings, controlRate: 100, policyRate: 10 });
+    expect(faster.control).toMatchObject({ rateHz: 100, policyPeriod: 0.1 });
+  });
+});
