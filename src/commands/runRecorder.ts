@@ -9,7 +9,10 @@ import type { Recorder } from '../robot/replay/recorder.js';
 type Observer = Required<Pick<DeskObserver, 'onAction' | 'onTrace'>> &
   Required<Pick<LoopObserver, 'onTick'>>;
 
-export function decisionsInto(recorder: Recorder): Observer {
+/** A recorder, or a black box. */
+export type Decisions = Pick<Recorder, 'action' | 'traces' | 'verdict' | 'refusal' | 'command'>;
+
+export function decisionsInto(recorder: Decisions): Observer {
   return {
     onAction: (answer, { observation }) => {
       if (answer.ok) recorder.action(answer.value, hashedFrom(observation));

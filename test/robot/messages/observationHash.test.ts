@@ -79,7 +79,7 @@ describe('the hash of an observation', () => {
       ['front', { images: { wrist, front: { ...front, data: Uint8Array.of(7, 8, 8) } } }],
       ['front', { images: { wrist, front: { ...front, encoding: '8UC1' } } }],
       ['front', { images: { wrist, front: { ...front, isBigEndian: true } } }],
-      ['wrist', { images: { front, wrist: { ...wrist, format: 'png' } as CameraImage } }],
+      ['wrist', { images: { front, wrist: { ...wrist, format: 'png' } } }],
       ['joints', { joints: { ...joints!, position: [1, -0] } }],
       ['joints', { joints: { ...joints!, velocity: null } }],
       ['joints', { joints: { ...joints!, velocity: null, effort: [3, 4] } }],
