@@ -21,6 +21,9 @@ import { episodeLine, replayTable } from './commands/replayTable.js';
 import { simulate, type SimulateResult } from './commands/simulate.js';
 import { simulateTable } from './commands/simulateTable.js';
 import { simulateReport } from './commands/simulateReport.js';
+import { evaluate, type EvaluateOptions } from './commands/evaluate.js';
+import { evaluateTable } from './commands/evaluateTable.js';
+import { runSimulator } from './commands/simulatorNode.js';
 import { readConfig, type Config } from './config.js';
 import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError } from './errors.js';
@@ -60,6 +63,11 @@ const openClient = (
 interface RanWith {
   readonly ranWith: ModelIdentity | null;
 }
+
+/** ROS 2 reads its own arguments: everything from `--ros-args`, as `ros2 run` and `ros2 launch` append it. */
+const rosAt = process.argv.indexOf('--ros-args');
+const rosArgs = rosAt === -1 ? [] : process.argv.slice(rosAt);
+const ownArgv = rosAt === -1 ? process.argv : process.argv.slice(0, rosAt);
 
 const program = new Command('magma-vla')
   .description('A vision-language-action node for robot arms: predicted traces, guarded commands.')
@@ -364,6 +372,43 @@ withModel(program.command('bench'))
   });
 
 program
+  .command('simulator')
+  .description('the built-in simulation as a ROS 2 node; --ros-args … goes to ROS 2')
+  .addOption(
+    new Option('--config <file>', 'robot.yaml of the simulated arm').default(
+      join(root, 'config', 'sim.yaml'),
+      'config/sim.yaml of this package',
+    ),
+  )
+  .option('--seed <n>', 'of the first scene and task (parameter seed)', integer(0), 7)
+  .option('--family <name>', 'of the first task: pick, put or push (parameter family)', '')
+  .option('--real-time-factor <x>', 'parameter real_time_factor; 0 pauses', number(0), 1)
+  .action((flags: { config: string; seed: number; family: string; realTimeFactor: number }) =>
+    runSimulator({
+      config: flags.config,
+      defaults: { seed: flags.seed, family: flags.family, factor: flags.realTimeFactor },
+      args: rosArgs,
+    }),
+  );
+
+program
+  .command('evaluate')
+  .description('seeded episodes over ROS 2: a running simulator and node, judged and timed')
+  .option('--episodes <n>', 'how many', integer(1), 20)
+  .option('--seed <n>', 'of scenes and tasks, as in simulate', integer(0), 7)
+  .option('--families <list>', 'task families, comma-separated', parseFamilies, families)
+  .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
+  .option('--node <name>', 'of the node', 'magma_vla')
+  .option('--simulator <name>', 'of the simulation', 'simulator')
+  .option('--trajectories <topic>', 'that commands go to', 'arm_controller/joint_trajectory')
+  .option('--json', 'last line of stdout: the result as JSON')
+  .action(async ({ json, ...flags }: Omit<EvaluateOptions, 'args' | 'say'> & { json?: true }) => {
+    const result = await evaluate({ ...flags, args: rosArgs, say });
+    say(evaluateTable(result));
+    if (json) console.log(JSON.stringify({ command: 'evaluate', version, ...result }));
+  });
+
+program
   .command('convert')
   .description(
     'Hugging Face-style folder → ONNX graphs in the cache (other commands do it by themselves at first use)',
@@ -394,6 +439,18 @@ program
   });
 
 program
+  .command('run')
+  .description('the ROS 2 node (ros2 run magma_vla node); needs ROS 2 sourced')
+  .argument('[ros-args...]', '--ros-args -p config_file:=… -r __ns:=/left …')
+  .allowUnknownOption()
+  .action(async (args: string[]) => {
+    const { run } = await import('./commands/run.js');
+    const [nano, sim] = [join(root, 'models', 'nano'), join(root, 'config', 'sim.yaml')];
+    // Native threads of ROS 2 may outlive it: the process ends here.
+    process.exit(await run({ args, cache, defaultModel: nano, defaultConfig: sim }));
+  });
+
+program
   .command('demo')
   .description('a few simulated episodes with models/nano: a table, a page, a picture')
   .option('--episodes <n>', 'how many', integer(1), 9)
@@ -407,7 +464,7 @@ program
 
 async function main(): Promise<void> {
   try {
-    await program.parseAsync();
+    await program.parseAsync(ownArgv);
   } catch (error) {
     const text =
       error instanceof InputError

@@ -22,6 +22,8 @@ const standard = [
   'tf2_msgs/TFMessage',
   'diagnostic_msgs/DiagnosticArray',
   'visualization_msgs/MarkerArray',
+  'rosgraph_msgs/Clock',
+  'sensor_msgs/CameraInfo',
 ] as const;
 
 const own = ['magma_vla/TraceOfMarks', 'magma_vla/ActionChunk', 'magma_vla/Status'] as const;
@@ -71,8 +73,35 @@ float64 g
 float64 b
 float64 a`;
 
-export type TypeName =
-  (typeof standard)[number] | (typeof own)[number] | 'foxglove_msgs/ImageAnnotations';
+const point = 'trajectory_msgs/JointTrajectoryPoint';
+const multiPoint = 'trajectory_msgs/MultiDOFJointTrajectoryPoint';
+/** control_msgs/JointTrajectoryControllerState, since Humble. */
+const controllerState: Definition = {
+  definitions: [
+    { type: 'std_msgs/Header', name: 'header', isComplex: true },
+    { type: 'string', name: 'joint_names', isArray: true },
+    ...['reference', 'feedback', 'error', 'output'].map((name) => ({
+      type: point,
+      name,
+      isComplex: true,
+    })),
+    { type: 'string', name: 'multi_dof_joint_names', isArray: true },
+    ...['reference', 'feedback', 'error', 'output'].map((name) => ({
+      type: multiPoint,
+      name: `multi_dof_${name}`,
+      isComplex: true,
+    })),
+    { type: 'float64', name: 'speed_scaling_factor' },
+  ],
+};
+
+/** Types of packages that the library of definitions does not hold. */
+const foreign = [
+  'foxglove_msgs/ImageAnnotations',
+  'control_msgs/JointTrajectoryControllerState',
+] as const;
+
+export type TypeName = (typeof standard)[number] | (typeof own)[number] | (typeof foreign)[number];
 
 export interface Schema {
   readonly layout: Layout;
@@ -111,7 +140,7 @@ export function isKnownType(name: string): name is TypeName {
   return (
     (standard as readonly string[]).includes(name) ||
     (own as readonly string[]).includes(name) ||
-    name === 'foxglove_msgs/ImageAnnotations'
+    (foreign as readonly string[]).includes(name)
   );
 }
 
@@ -208,6 +237,8 @@ function buildSchema(type: TypeName): Schema {
 
 function definitionsOf(type: TypeName): readonly Definition[] {
   if (type === 'foxglove_msgs/ImageAnnotations') return parse(imageAnnotations, { ros2: true });
+  if (type === 'control_msgs/JointTrajectoryControllerState')
+    return withDependencies(controllerState);
   if (!type.startsWith('magma_vla/')) return withDependencies(library[type]!);
   const path = new URL(`../../../msg/${type.slice('magma_vla/'.length)}.msg`, import.meta.url);
   // The parser wants every type that is used beside the one that uses it; of others, ours use only the header.
