@@ -67,7 +67,7 @@ async function build(options: EquipOptions, undo: (() => unknown)[]): Promise<Eq
   const arm = await readArm(node, ports, config);
   const policy = await ports.openPolicy(settings.model, config, settings, say);
   undo.push(() => policy.policy.close());
-  const shadow = await openShadow(options, config);
+  const shadow = await openShadow(options, config, arm);
   if (shadow) undo.push(() => shadow.close());
 
   // 2. What the robot reports.
@@ -117,15 +117,16 @@ async function readArm(
 
 /** A shadow that cannot be opened is no reason not to work: it is told. */
 async function openShadow(
-  { node, ports, settings }: EquipOptions,
+  { node, ports, settings, now }: EquipOptions,
   config: Config,
+  arm: ArmModel | null,
 ): Promise<Shadow | null> {
   if (settings.shadowModel === '') return null;
   try {
     const opened = await ports.openPolicy(settings.shadowModel, config, settings, (line) =>
       node.log.info(`shadow: ${line}`),
     );
-    return new Shadow({ node, policy: opened.policy, config });
+    return new Shadow({ node, policy: opened.policy, arm: arm?.arm ?? null, now });
   } catch (error) {
     node.log.warn(`no shadow: ${error instanceof Error ? error.message : String(error)}`);
     return null;

@@ -18,7 +18,7 @@
  * Inputs are those that are present: cameras by rising name (UTF-16 order), then joints, end_effector, gripper. Hashing
  * each input by itself tells which of them differs where an observation does.
  */
-import { createHash } from 'node:crypto';
+import { createHash, webcrypto } from 'node:crypto';
 import type {
   CameraImage,
   EndEffectorReading,
@@ -64,12 +64,27 @@ export function seenFrom(observation: Observation): Seen {
 
 /** As seenFrom, with the hashes: reads every byte of every picture. */
 export function hashedFrom(observation: Observation): Seen {
-  const { stampNs, instruction } = observation;
   const inputs = inputsOf(observation).map(({ name, reading, bytes }) => {
     const hash = createHash('sha256');
     for (const piece of bytes()) hash.update(piece);
     return { name, stampNs: reading.stampNs, sha256: digestOf(hash) };
   });
+  return hashedWhole(observation, inputs);
+}
+
+/** The same, on another thread: here each picture is only copied. For where a control loop must not wait. */
+export async function hashedAside(observation: Observation): Promise<Seen> {
+  const inputs = inputsOf(observation).map(async ({ name, reading, bytes }) => {
+    const digest = await webcrypto.subtle.digest('SHA-256', Buffer.concat([...bytes()]));
+    return { name, stampNs: reading.stampNs, sha256: new Uint8Array(digest) };
+  });
+  return hashedWhole(observation, await Promise.all(inputs));
+}
+
+function hashedWhole(
+  { stampNs, instruction }: Observation,
+  inputs: readonly (SeenInput & { readonly sha256: Uint8Array })[],
+): Seen {
   const whole = createHash('sha256');
   whole.update(text('magma_vla observation 1'));
   whole.update(int64(stampNs));
