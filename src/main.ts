@@ -440,14 +440,13 @@ program
 
 program
   .command('run')
-  .description('the ROS 2 node (ros2 run magma_vla node); needs ROS 2 sourced')
-  .argument('[ros-args...]', '--ros-args -p config_file:=… -r __ns:=/left …')
-  .allowUnknownOption()
-  .action(async (args: string[]) => {
+  .description('the ROS 2 node (ros2 run magma_vla node): --ros-args -p config_file:=…')
+  .action(async () => {
     const { run } = await import('./commands/run.js');
     const [nano, sim] = [join(root, 'models', 'nano'), join(root, 'config', 'sim.yaml')];
+    const defaults = { defaultModel: nano, defaultConfig: sim };
     // Native threads of ROS 2 may outlive it: the process ends here.
-    process.exit(await run({ args, cache, defaultModel: nano, defaultConfig: sim }));
+    process.exit(await run({ args: rosArgs, cache, ...defaults }));
   });
 
 program
