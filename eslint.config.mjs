@@ -131,6 +131,17 @@ export default tseslint.config(
       '@typescript-eslint/switch-exhaustiveness-check': 'error',
     },
   },
+  {
+    // Tests against a real ROS 2 read messages of many types by name; typing them would define each a second time.
+    files: ['test/ros/**/*.ts'],
+    rules: {
+      '@typescript-eslint/no-unsafe-assignment': 'off',
+      '@typescript-eslint/no-unsafe-member-access': 'off',
+      '@typescript-eslint/no-unsafe-return': 'off',
+      '@typescript-eslint/no-unsafe-call': 'off',
+      '@typescript-eslint/no-unsafe-argument': 'off',
+    },
+  },
   ...Object.entries(rooms).map(([room, allowed]) => wall(room, allowed)),
   ...Object.entries(owned).map(([name, files]) => ({
     files,
