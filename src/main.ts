@@ -13,6 +13,8 @@ import { realClock } from './commands/clock.js';
 import { seconds } from './commands/loadProgress.js';
 import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
 import { modelIdentity, readModelWords, type ModelIdentity } from './commands/openModel.js';
+import { checkParity, isParity } from './commands/parity.js';
+import { parityTable } from './commands/parityTable.js';
 import { replay } from './commands/replay.js';
 import type { Replayed } from './commands/replayResult.js';
 import { ReplayAlbum } from './commands/replayAlbum.js';
@@ -36,6 +38,7 @@ import {
   TrainingSet,
   writeDemonstrations,
 } from './commands/trainingSet.js';
+import { outputTopics } from './robot/replay/recorder.js';
 import { families, instructionFor, type Family } from './robot/sim/tasks.js';
 import { home } from './robot/sim/world.js';
 
@@ -250,6 +253,8 @@ interface ReplayFlags extends ModelFlags {
   readonly policy: 'model' | 'recorded' | 'expert';
   readonly traces: number;
   readonly out?: string;
+  readonly parity?: true;
+  readonly chunks: string;
   readonly json?: true;
   readonly quiet?: true;
 }
@@ -266,9 +271,18 @@ withModel(program.command('replay'))
   )
   .option('--traces <s>', 'bag seconds between trace requests; 0: none', number(0), 1)
   .option('--out <folder>', 'report.html and replay.mcap, for Foxglove or Lichtblick')
+  .option(
+    '--parity',
+    'only this: are the recorded predictions made of what the bag holds, and does the model repeat them? 1 where not',
+  )
+  .option('--chunks <topic>', 'recorded predictions, for --parity', outputTopics.actionChunk)
   .option('--json', 'last line of stdout: the result as JSON')
   .option('--quiet', 'no line per episode')
   .action(async (bag: string, flags: ReplayFlags) => {
+    if (flags.parity) {
+      await runParity(bag, flags);
+      return;
+    }
     const { result, ranWith } = await runReplay(bag, flags);
     say(replayTable(result));
     if (flags.json)
@@ -282,6 +296,25 @@ withModel(program.command('replay'))
         }),
       );
   });
+
+/** Without a model (--policy recorded) only observations are compared. */
+async function runParity(bag: string, flags: ReplayFlags): Promise<void> {
+  const config = readConfig(flags.config);
+  const client = flags.policy === 'model' ? await openClient(flags, config) : null;
+  try {
+    const arm = readArm(config)?.arm ?? null;
+    const result = await checkParity({
+      ...{ bag, config, arm, policy: client, chunks: flags.chunks },
+    });
+    const ranWith = client && modelIdentity(client.facts);
+    say(parityTable(result));
+    if (flags.json)
+      console.log(JSON.stringify({ command: 'replay --parity', version, ranWith, ...result }));
+    if (!isParity(result)) process.exitCode = 1;
+  } finally {
+    await client?.close();
+  }
+}
 
 async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & RanWith> {
   const config = readConfig(flags.config);

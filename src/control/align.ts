@@ -106,16 +106,9 @@ export class Aligner implements RobotListener {
     this.#joints = kept;
     this.#pastJoints.add(joints);
     if (!this.#arm) return;
-    const position = inArmOrder(this.#arm, joints);
-    this.#endEffector = position && {
-      reading: {
-        stampNs: joints.stampNs,
-        frameId: this.#config.baseFrame,
-        pose: forward(this.#arm, position),
-      },
-      receivedNs: kept.receivedNs,
-    };
-    if (this.#endEffector) this.#pastPoses.add(this.#endEffector.reading);
+    const reading = endEffectorFromJoints(this.#arm, this.#config.baseFrame, joints);
+    this.#endEffector = reading && { reading, receivedNs: kept.receivedNs };
+    if (reading) this.#pastPoses.add(reading);
     else this.#pastPoses.clear();
   }
 
@@ -283,6 +276,17 @@ export class Aligner implements RobotListener {
   #count(code: string): void {
     this.#counts.set(code, (this.#counts.get(code) ?? 0) + 1);
   }
+}
+
+/** By forward kinematics, with the joints' stamp; null where the reading lacks a joint of the arm. */
+export function endEffectorFromJoints(
+  arm: Arm,
+  baseFrame: string,
+  joints: JointReading,
+): EndEffectorReading | null {
+  const position = inArmOrder(arm, joints);
+  if (!position) return null;
+  return { stampNs: joints.stampNs, frameId: baseFrame, pose: forward(arm, position) };
 }
 
 /** Positions in the arm's joint order, or null where the reading lacks one of them. */

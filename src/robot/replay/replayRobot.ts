@@ -65,7 +65,7 @@ export class ReplayRobot implements LockstepRobot {
         `log times from ${bag.startNs} to ${bag.endNs} ns`,
         'a recording of at most 7 days',
       );
-    this.layouts = this.readLayouts();
+    this.layouts = layoutsFor(bag, this.topics);
     this.nowNs = options.startNs ?? bag.startNs;
   }
 
@@ -142,20 +142,17 @@ export class ReplayRobot implements LockstepRobot {
     const step = await this.messages!.next();
     this.next = step.done ? null : step.value;
   }
+}
 
-  private readLayouts(): ReadonlyMap<string, Layout> {
-    const layouts = new Map<string, Layout>();
-    for (const [name, types] of this.topics.types) {
-      const topic = this.bag.topics.get(name);
-      if (!topic || !this.bag.counts.has(name)) continue;
-      if (!(types as readonly string[]).includes(shortName(topic.type)))
-        throw new DataError(
-          `${this.bag.path}: topic ${name}`,
-          `type ${topic.type}`,
-          types.join(' or '),
-        );
-      layouts.set(name, layoutOf(topic));
-    }
-    return layouts;
+/** The layouts of those topics of robot.yaml that the bag has. @throws DataError for other types and schemas */
+export function layoutsFor(bag: Bag, { types: wanted }: RobotTopics): ReadonlyMap<string, Layout> {
+  const layouts = new Map<string, Layout>();
+  for (const [name, types] of wanted) {
+    const topic = bag.topics.get(name);
+    if (!topic || !bag.counts.has(name)) continue;
+    if (!(types as readonly string[]).includes(shortName(topic.type)))
+      throw new DataError(`${bag.path}: topic ${name}`, `type ${topic.type}`, types.join(' or '));
+    layouts.set(name, layoutOf(topic));
   }
+  return layouts;
 }

@@ -17,6 +17,8 @@ export interface TestMessage {
   readonly type: TypeName;
   readonly logTimeNs: bigint;
   readonly message: RosMessage;
+  /** Definition stored in the file; ours where not given. */
+  readonly schema?: string;
 }
 
 /** An LZ4 frame whose blocks are stored as they are: valid for every decoder, no encoder needed. */
@@ -72,11 +74,11 @@ export async function mcapBytes(
   });
   await writer.start({ profile: 'ros2', library: 'test' });
   const channels = new Map<string, number>();
-  for (const [sequence, { topic, type, logTimeNs, message }] of messages.entries()) {
+  for (const [sequence, { topic, type, logTimeNs, message, schema }] of messages.entries()) {
     const { layout, rosName, text } = schemaOf(type);
     let channelId = channels.get(topic);
     if (channelId === undefined) {
-      const data = new TextEncoder().encode(text);
+      const data = new TextEncoder().encode(schema ?? text);
       const encoding = shape.schemaEncoding ?? 'ros2msg';
       const schemaId = await writer.registerSchema({ name: rosName, encoding, data });
       channelId = await writer.registerChannel({
