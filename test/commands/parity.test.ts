@@ -12,13 +12,7 @@ import type { Policy } from '../../src/control/policy.js';
 import { decodeCdr, type RosMessage } from '../../src/robot/messages/cdr.js';
 import { messageFromAction } from '../../src/robot/messages/actionMessages.js';
 import { hashedFrom } from '../../src/robot/messages/observationHash.js';
-import {
-  isKnownType,
-  layoutOf,
-  schemaOf,
-  shortName,
-  type TypeName,
-} from '../../src/robot/messages/schemas.js';
+import { isKnownType, layoutOf, schemaOf, shortName } from '../../src/robot/messages/schemas.js';
 import { Bag } from '../../src/robot/replay/bag.js';
 import { outputTopics } from '../../src/robot/replay/recorder.js';
 import type { ActionPrediction, Observation } from '../../src/types.js';
