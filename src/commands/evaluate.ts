@@ -78,7 +78,7 @@ const graceMs = 60_000;
 export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
   const ros = await openRos(options.args);
   try {
-    const node = ros.node({ name: 'evaluate', args: options.args });
+    const node = ros.node({ name: 'evaluate' });
     const stage = openStage(node, options);
     ros.spin();
     await stage.ready();

@@ -40,7 +40,7 @@ export async function openSimulator(options: OpenOptions): Promise<OpenedSimulat
   const { ros, config, clock } = options;
   const names = namesFrom(config);
   const { text, urdf, joints } = readSimulatedArm(config);
-  const node = ros.node({ name: 'simulator', args: [] });
+  const node = ros.node({ name: 'simulator' });
   const settings = declareParameters(node, options);
   const sim = new SteppedSim({
     urdf: text,
@@ -50,13 +50,13 @@ export async function openSimulator(options: OpenOptions): Promise<OpenedSimulat
   try {
     const scene = await sim.reset(settings.seed, settings.family);
     const arm = new ArmController({
-      node: ros.node({ name: names.arm.node, args: [] }),
+      node: ros.node({ name: names.arm.node }),
       joints,
       topic: names.arm.topic,
       action: names.arm.action,
       start: scene.reading,
     });
-    const gripperNode = ros.node({ name: names.gripper.node, args: [] });
+    const gripperNode = ros.node({ name: names.gripper.node });
     const gripper = new GripperController(gripperNode, names.gripper.action, scene.reading);
     const publications = new Publications({
       node,
