@@ -12,6 +12,7 @@ import { Enable } from './enable.js';
 import type { InstructionServer } from './instructionServer.js';
 import type { ControlObserver } from './observers.js';
 import type { ApplicationPorts, ArmModel, FlightRecorder, OpenedPolicy } from './ports.js';
+import { Monitor } from './monitor.js';
 import { robotDescription } from './robotDescription.js';
 import type { Settings } from './settings.js';
 import { Shadow } from './shadow.js';
@@ -29,6 +30,8 @@ export interface Equipment {
   readonly shadow: Shadow | null;
   readonly instructions: InstructionServer;
   readonly recorder: FlightRecorder;
+  readonly monitor: Monitor;
+  readonly transforms: TfListener;
   readonly observers: readonly ControlObserver[];
   /** What tf says against forward kinematics, as a sentence; null where they agree or tf says nothing. */
   tf(): string | null;
@@ -95,9 +98,11 @@ async function build(options: EquipOptions, undo: (() => unknown)[]): Promise<Eq
   const instructions = options.instructions(config, aligner);
   undo.push(() => instructions.dispose());
 
+  const monitor = new Monitor();
+
   return {
-    ...{ config, arm, aligner, robot, policy, shadow, instructions, recorder },
-    observers: [decisions, ...(shadow ? [shadow] : [])],
+    ...{ config, arm, aligner, robot, policy, shadow, instructions, recorder, monitor, transforms },
+    observers: [decisions, monitor.observer, ...(shadow ? [shadow] : [])],
     tf: () => (arm ? transforms.disagreement(arm.arm, aligner.measured().joints) : null),
     forgetTransforms: () => transforms.clear(),
     dispose: () => undoAll(undo),
