@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, it } from '@jest/globals';
 import {
+  hashedAside,
   hashedFrom,
   observationHash,
   seenFrom,
@@ -63,6 +64,10 @@ describe('the hash of an observation', () => {
     expect(hashedFrom(observation).inputs.map((i) => [i.name, i.stampNs])).toEqual(expected);
     expect(seenFrom(observation).inputs.map((i) => [i.name, i.stampNs])).toEqual(expected);
     expect(seenFrom(observation).sha256).toBeNull();
+  });
+
+  it('is the same when taken on another thread', async () => {
+    expect(await hashedAside(observation)).toEqual(hashedFrom(observation));
   });
 
   it('is the same for another episode, another buffer and another order of cameras', () => {
