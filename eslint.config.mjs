@@ -115,7 +115,7 @@ const wall = (room, allowed) => ({
 });
 
 export default tseslint.config(
-  { ignores: ['dist', 'out', 'node_modules', 'models/*/training'] },
+  { ignores: ['dist', 'out', 'build', 'install', 'log', 'node_modules', 'models/*/training'] },
   js.configs.recommended,
   {
     files: ['src/**/*.ts', 'test/**/*.ts'],
@@ -157,6 +157,10 @@ export default tseslint.config(
     languageOptions: {
       globals: {
         process: 'readonly',
+        performance: 'readonly',
+        setTimeout: 'readonly',
+        setInterval: 'readonly',
+        Buffer: 'readonly',
         console: 'readonly',
         globalThis: 'readonly',
         URL: 'readonly',
