@@ -65,11 +65,11 @@ export class Child {
     this.process.kill(signal);
   }
 
-  /** Resolves with the match once the output so far holds `pattern`. */
-  async waitForOutput(pattern: RegExp, ms: number): Promise<RegExpExecArray> {
+  /** Resolves with the match once the output so far, from character `from` on, holds `pattern`. */
+  async waitForOutput(pattern: RegExp, ms: number, from = 0): Promise<RegExpExecArray> {
     const deadline = performance.now() + ms;
     for (;;) {
-      const match = pattern.exec(this.output);
+      const match = pattern.exec(this.output.slice(from));
       if (match) return match;
       const left = deadline - performance.now();
       if (this.ended || left <= 0)
