@@ -35,8 +35,8 @@ export interface TrajectoryPoint {
 export type JointCommand = Extract<ArmCommand, { kind: 'joint' }>;
 
 /**
- * s between two points, at least: shorter segments lose their digits in a controller's cubics. A joint that brakes in
- * less takes this long; at a deceleration of 20 rad/s² that is within 3 µrad of its braking path.
+ * s between two points, at least: shorter segments lose their digits in a controller's cubics. A joint that would need
+ * a shorter one is played within 0.1 mrad of its braking path.
  */
 const SHORTEST_SEGMENT = 1e-3;
 const NS_PER_S = 1e9;

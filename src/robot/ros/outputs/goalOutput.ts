@@ -17,7 +17,7 @@ import { type CommandConfig, trajectoryMaker } from './wire.js';
 type GoalCommand = Extract<CommandConfig, { type: 'followJointTrajectory' }>;
 
 /** ms until an answer to a goal counts as missing. */
-const ANSWER_MS = 500;
+const ANSWER_MS = 1000;
 /** ns between two goals of the same state at rest. */
 const REPEAT_NS = 200_000_000n;
 const CHECK_MS = 3000;
