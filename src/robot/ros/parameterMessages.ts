@@ -68,7 +68,8 @@ export function askedFrom(type: number, value: unknown): AskedValue {
   const kind = (Object.keys(parameterTypes) as ParameterKind[]).find(
     (name) => parameterTypes[name] === type,
   );
-  if (!kind) return { kind: null, kindName: names[type] ?? `type ${type}`, value: null };
+  if (!kind || value === undefined)
+    return { kind: null, kindName: names[type] ?? `type ${type}`, value: null };
   const plain =
     kind === 'integer' ? Number(value) : kind === 'stringArray' ? [...(value as string[])] : value;
   return { kind, kindName: names[type]!, value: plain as ParameterValue };
