@@ -20,17 +20,24 @@ from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = get_package_share_directory('magma_vla')
 
-# Keys of robot.yaml whose values are names of the ROS graph.
-NAMES = ('topic', 'action', 'status', 'controller')
+# Keys of robot.yaml whose values are names of the ROS graph, and what is spoken under such a name: remappings match whole
+# names, and an action is five of them.
+ACTION = ('send_goal', 'cancel_goal', 'get_result', 'feedback', 'status')
+NAMES = {
+    'topic': ('',),
+    'status': ('',),
+    'action': ('', *(f'/_action/{part}' for part in ACTION)),
+    'controller': ('', '/controller_state', '/get_parameters', '/list_parameters'),
+}
 
 
 def absolute_names(value):
-    """Every absolute name in a parsed robot.yaml, once, in order."""
+    """Every absolute name that a parsed robot.yaml speaks under, once, in order."""
     found = []
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in NAMES and isinstance(inner, str) and inner.startswith('/'):
-                found.append(inner)
+                found.extend(inner + part for part in NAMES[key])
             else:
                 found.extend(absolute_names(inner))
     return list(dict.fromkeys(found))
