@@ -476,10 +476,9 @@ program
   .description('the ROS 2 node (ros2 run magma_vla node): --ros-args -p config_file:=…')
   .action(async () => {
     const { run } = await import('./commands/run.js');
-    const [nano, sim] = [join(root, 'models', 'nano'), join(root, 'config', 'sim.yaml')];
-    const defaults = { defaultModel: nano, defaultConfig: sim };
+    const defaultModel = join(root, 'models', 'nano');
     // Native threads of ROS 2 may outlive it: the process ends here.
-    process.exit(await run({ args: rosArgs, cache, ...defaults }));
+    process.exit(await run({ args: rosArgs, cache, defaultModel }));
   });
 
 program

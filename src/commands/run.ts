@@ -6,6 +6,7 @@ import { ConfigError } from '../errors.js';
 import type { ModelClient } from '../model/client.js';
 import { Application } from '../node/application.js';
 import { autostart } from '../node/autostart.js';
+import { diagnosed } from '../node/diagnosed.js';
 import { Diagnostics } from '../node/diagnostics.js';
 import type { ApplicationPorts, OpenedPolicy } from '../node/ports.js';
 import { StatusPublisher } from '../node/status.js';
@@ -22,7 +23,6 @@ export interface RunOptions {
   /** Everything after `run`: `--ros-args …`. */
   readonly args: readonly string[];
   readonly defaultModel: string;
-  readonly defaultConfig: string;
   readonly cache: string;
 }
 
@@ -35,10 +35,12 @@ export async function run(options: RunOptions): Promise<number> {
     (created, state) => (application = new Application(created, portsOf(options), state)),
   );
   const status = new StatusPublisher(node, application, lifecycle);
-  const diagnostics = new Diagnostics(node, application.diagnosed(lifecycle));
+  const diagnostics = new Diagnostics(node, diagnosed(node, application, lifecycle));
   const ended = endOf(node, lifecycle);
   ros.spin();
-  const starting = application.settings.autostart ? autostart(node, lifecycle, ended.signal) : null;
+  const starting = application.settings.autostart
+    ? autostart(node, lifecycle, () => application.obstacle(), ended.signal)
+    : null;
   const code = await ended.code;
   await starting;
   status.dispose();
@@ -68,10 +70,10 @@ function endOf(node: RosNode, lifecycle: RosLifecycle) {
   return { code, signal: ending.signal };
 }
 
-function portsOf({ cache, defaultModel, defaultConfig }: RunOptions): ApplicationPorts {
+function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {
   return {
     clock: realClock,
-    readConfig: (path) => readConfig(path === '' ? defaultConfig : path),
+    readConfig,
     describeArm: (config, urdf) =>
       urdf ? describeArm(config, urdf.text, urdf.where) : readArm(config),
     openPolicy: async (folder, config, settings, say) => {

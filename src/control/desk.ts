@@ -59,6 +59,12 @@ export interface DeskOptions {
   readonly observer?: DeskObserver | undefined;
 }
 
+/**
+ * The next request may come this share of a period after the last: then requests follow a camera that is as fast as the
+ * policy, instead of asking about pictures that have waited for their turn.
+ */
+const EAGER = 0.9;
+
 export class PolicyDesk {
   readonly #options: DeskOptions;
   #action: Pending<ActionPrediction> | null = null;
@@ -138,7 +144,7 @@ export class PolicyDesk {
     const { observation } = observed;
     if (observation.stampNs === this.#askedStampNs) return;
     this.#askedStampNs = observation.stampNs;
-    this.#nextActionNs = following(this.#nextActionNs, at, config.control.policyPeriod);
+    this.#nextActionNs = at.nowNs + nsFromSeconds(EAGER * config.control.policyPeriod);
     await arrival.beforeRequest(this.#trace);
     loop.tell(at, () => observer?.onRequest?.(observation, at));
     this.#action = this.#ask(

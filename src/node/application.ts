@@ -96,6 +96,12 @@ export class Application implements LifecycleHandlers {
     return this.#effective ?? this.#equipment?.config ?? null;
   }
 
+  /** What stands in the way of motion that can be known at once; null: nothing. */
+  obstacle(): string | null {
+    const objection = this.stops.objection() ?? this.#equipment?.aligner.missing() ?? null;
+    return objection && withRemedy(objection, this.stops.latched);
+  }
+
   // ── Lifecycle ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async configure(): Promise<void> {
@@ -238,9 +244,9 @@ export class Application implements LifecycleHandlers {
     }
   }
 
-  async #checkReadiness({ aligner, robot, tf }: Equipment, { dryRun }: Config): Promise<void> {
-    const objection = this.stops.objection() ?? aligner.missing();
-    if (objection) throw new RosError(withRemedy(objection, this.stops.latched));
+  async #checkReadiness({ robot, tf }: Equipment, { dryRun }: Config): Promise<void> {
+    const obstacle = this.obstacle();
+    if (obstacle !== null) throw new RosError(obstacle);
     for (const { severity, sentence } of await robot.check()) {
       if (severity === 'refuse' && !dryRun) throw new RosError(sentence);
       this.#node.log.warn(sentence);
@@ -330,7 +336,7 @@ export class Application implements LifecycleHandlers {
 
   /** The ROS clock jumped: what was read before it means nothing. */
   #flush(because: string): void {
-    this.stops.stop({ code: 'clockJump', message: because });
+    if (this.#session) this.stops.stop({ code: 'clockJump', message: because });
     this.#session?.loop.stop(because);
     this.#equipment?.robot.forget(because);
     this.#equipment?.aligner.forgetReadings(because);

@@ -7,6 +7,8 @@ const RETRY_MS = 1000;
 export async function autostart(
   node: RosNode,
   lifecycle: RosLifecycle,
+  /** Why it is too early to ask; null: it is not. */
+  obstacle: () => string | null,
   signal: AbortSignal,
 ): Promise<void> {
   const refused = await lifecycle.request('configure');
@@ -16,7 +18,7 @@ export async function autostart(
   }
   let told = '';
   while (!signal.aborted && lifecycle.state === 'inactive') {
-    const because = await lifecycle.request('activate');
+    const because = obstacle() ?? (await lifecycle.request('activate'));
     if (because === null) return;
     if (because !== told) node.log.warn(`not active yet: ${because}`);
     told = because;

@@ -143,7 +143,7 @@ describe('a policy that fails', () => {
         refusal: { kind: 'malformedAnswer', message: 'got "The robot should", expected 7 actions' },
       });
     await scene.clock.pass(1000n * MS);
-    expect(scene.loop.counts.get('malformedAnswer')).toBe(5);
+    expect(scene.loop.counts.get('malformedAnswer')).toBe(6);
     expect(scene.speed()).toBeLessThan(1e-6);
     expect(scene.whyHalted()).toEqual([
       'Coming to rest: got "The robot should", expected 7 actions.',
