@@ -73,6 +73,8 @@ const serviceTimeoutMs = 15_000;
 const startTimeoutMs = 60_000;
 /** Beyond an episode's time: rest, and a slow machine. */
 const graceMs = 60_000;
+/** From a reset to the arm's being taken up. */
+const settleMs = 300;
 
 /** @throws RosError where simulator or node do not answer. */
 export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult> {
@@ -102,6 +104,7 @@ function openStage(node: RosNode, { node: driver, simulator, trajectories }: Eva
   const latenciesMs: number[] = [];
   let judged: string | null = null;
   let pictureNs: bigint | null = null;
+  let latched = false;
   const time = new RosTime({
     node,
     useSimTime: true,
@@ -125,6 +128,7 @@ function openStage(node: RosNode, { node: driver, simulator, trajectories }: Eva
     rearm: node.client('std_srvs/srv/Trigger', `${driver}/rearm`),
     reset: node.client('magma_vla/srv/ResetScene', `${simulator}/reset`),
   };
+  const lifecycle = node.client('lifecycle_msgs/srv/GetState', `${driver}/get_state`);
   const action = node.actionClient(
     'magma_vla/action/ExecuteInstruction',
     `${driver}/execute_instruction`,
@@ -134,6 +138,8 @@ function openStage(node: RosNode, { node: driver, simulator, trajectories }: Eva
     action,
     judged: () => judged,
     forgetJudgement: () => (judged = null),
+    stopped: (isLatched: boolean) => (latched = isLatched),
+    latched: () => latched,
     /** @throws RosError where it does not answer, or says no. */
     call: async (name: keyof typeof services, request: RosMessage): Promise<RosMessage> => {
       const answer = await services[name].call(request, serviceTimeoutMs);
@@ -142,15 +148,26 @@ function openStage(node: RosNode, { node: driver, simulator, trajectories }: Eva
       return answer;
     },
     ready: async (): Promise<void> => {
-      const there = (): boolean =>
-        Object.values(services).every((service) => service.isReady()) &&
-        action.isReady() &&
-        time.problem() === null;
-      if (await within(startTimeoutMs, there)) return;
-      throw new RosError(
-        `evaluate: got no answer of ${simulator} and ${driver} (services, action, /clock) within ${startTimeoutMs / 1e3} s, ` +
-          'expected both running and the node active: ros2 launch magma_vla simulation.launch.py',
-      );
+      const missing = (): string[] => [
+        ...Object.keys(services).filter(
+          (name) => !services[name as keyof typeof services].isReady(),
+        ),
+        ...(action.isReady() ? [] : ['the action execute_instruction']),
+        ...(time.problem() ? ['/clock'] : []),
+      ];
+      const expected = `expected ${simulator} running and ${driver} active: ros2 launch magma_vla simulation.launch.py`;
+      if (!(await within(startTimeoutMs, () => missing().length === 0)))
+        throw new RosError(
+          `evaluate: got no ${missing().join(', ')} within ${startTimeoutMs / 1e3} s, ${expected}`,
+        );
+      let state = '';
+      const look = async (): Promise<boolean> => {
+        const answer = await lifecycle.call({}, serviceTimeoutMs);
+        state = String((answer['current_state'] as RosMessage)['label']);
+        return state === 'active';
+      };
+      if (!(await within(startTimeoutMs, look)))
+        throw new RosError(`evaluate: ${driver} is ${state}, ${expected}`);
     },
   };
 }
@@ -167,6 +184,9 @@ async function runEpisode(
   const scene = await stage.call('reset', { seed, family });
   if (!(await within(serviceTimeoutMs, () => stage.judged() !== null)))
     throw new RosError('evaluate: got no outcome from the simulation after a reset');
+  // What the arm measures now is on its way to the node: it is to be taken up from there.
+  await sleep(settleMs);
+  if (stage.latched()) await stage.call('rearm', {});
   await stage.call('takeover', { data: false });
   // 2. The task, until it ends.
   const instruction = String(scene['instruction']);
@@ -189,7 +209,7 @@ async function runEpisode(
   const ended = await ending(goal.result, longest * 1e3 + graceMs);
   // 3. A stop that latched ends this episode, not the next one.
   const outcome = reported[Number(ended['outcome'])] ?? 'unknown';
-  if (outcome === 'stopped') await stage.call('rearm', {});
+  stage.stopped(outcome === 'stopped');
   return {
     ...begun,
     judged: stage.judged() ?? 'unknown',
@@ -218,14 +238,21 @@ async function ending(
 }
 
 /** Whether it came to be true in time. */
-async function within(timeoutMs: number, isTrue: () => boolean): Promise<boolean> {
+async function within(
+  timeoutMs: number,
+  isTrue: () => boolean | Promise<boolean>,
+): Promise<boolean> {
   const endNs = realClock.now().nowNs + BigInt(timeoutMs) * 1_000_000n;
-  while (!isTrue()) {
+  while (!(await isTrue())) {
     const { nowNs } = realClock.now();
     if (nowNs > endNs) return false;
-    await realClock.sleepUntil(nowNs + 20_000_000n);
+    await sleep(50);
   }
   return true;
+}
+
+function sleep(ms: number): Promise<void> {
+  return realClock.sleepUntil(realClock.now().nowNs + BigInt(ms) * 1_000_000n);
 }
 
 function secondsOf(duration: unknown): number {
