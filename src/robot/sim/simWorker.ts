@@ -118,7 +118,8 @@ function follow(command: ServoCommand): void {
 }
 
 function reading(): StepReading {
-  return { stampNs, joints: world.joints(), fingers: world.fingers() };
+  const joints = { ...world.joints(), effort: world.servoEffort() };
+  return { stampNs, joints, fingers: world.fingers() };
 }
 
 function photograph() {

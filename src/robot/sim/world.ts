@@ -165,6 +165,20 @@ export class World {
     };
   }
 
+  /**
+   * N·m the arm's servos push with at the end of the step: what the implicit integrator applied over it. The solver's own
+   * figure (`joints`) is of the step's beginning, where a setpoint that has just moved on makes it several times as large.
+   */
+  servoEffort(): number[] {
+    const { qpos, qvel, ctrl } = this.#physics.views;
+    return this.#joints.map((joint, i) => {
+      const { stiffness, damping, force } = armServos[i]!;
+      const wanted = ctrl[this.#actuators[i]!]!;
+      const push = stiffness * (wanted - qpos[joint.qpos]!) - damping * qvel[joint.qvel]!;
+      return Math.min(force, Math.max(-force, push));
+    });
+  }
+
   /** Measured fingers, left and right: travel 0 closed … 0.04 m open, m/s, N. */
   fingers(): {
     readonly position: number[];

@@ -48,6 +48,25 @@ describe('the simulation, step by step', () => {
     expect(images.filter((stamp) => stamp !== null)).toHaveLength(4);
   });
 
+  it('reports the effort that moves the arm, not that of a setpoint which has just moved on', async () => {
+    const { reading } = await sim.reset(1, null);
+    const { position } = reading.joints;
+    // Joint 7 from rest at 100 rad/s² for 10 ms: about 0.11 kg·m² of armature and hand, so some 11 N·m and the damping.
+    const commands = [0, 1, 2, 3].map((k) => {
+      const t = k * 0.0025;
+      const last = (value: number) => (q: number, i: number) => (i === 6 ? q + value : q);
+      return {
+        position: position.map(last(50 * t * t)),
+        velocity: position.map(() => 0).map(last(100 * t)),
+        gripper: null,
+      };
+    });
+    const { readings } = await sim.step(commands);
+    const efforts = readings.map(({ joints }) => Math.abs(joints.effort[6]!));
+    expect(Math.max(...efforts)).toBeGreaterThan(4);
+    expect(Math.max(...efforts)).toBeLessThan(30);
+  });
+
   it('says so when it was stopped', async () => {
     const ended = new SteppedSim(options);
     const { reading } = await ended.reset(2, null);
