@@ -218,7 +218,7 @@ export class InstructionServer {
   /** A verdict counts from the beginning of a goal on; one that came before it is of another. */
   #judge(verdict: string): void {
     const running = this.#running;
-    if (!running?.goal || running.ending || verdict === 'running') return;
+    if (!running?.goal || verdict === 'running') return;
     if (verdict === 'success') this.#endAtRest('succeeded', 'success', 'judged done');
     else {
       const why = verdict.trim().slice(0, MAX_VERDICT) || 'without a reason';
