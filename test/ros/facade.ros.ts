@@ -159,7 +159,10 @@ describe('topics', () => {
       'RosError: topic /facade/native_bytes: data: got 300, expected uint8',
     );
     expect(refused.missing).toMatch(/^DataError: topic \/facade\/bytes: header/);
-    expect(refused.type).toMatch(/^RosError: publisher x \(std_msgs\/msg\/Nothing\): /);
+    expect(refused.type).toBe(
+      'RosError: publisher x (std_msgs/msg/Nothing): got no interface std_msgs/msg/Nothing, ' +
+        'expected the workspace that has it to be sourced',
+    );
   });
 
   test('a raw subscription hands over the bytes as they came', async () => {
@@ -367,5 +370,18 @@ describe('action clients', () => {
     expect(await told(node, 'ended', () => third.end('aborted'))).toMatchObject({
       status: 'aborted',
     });
+  });
+
+  test('a goal whose server has gone ends with status unknown', async () => {
+    const gone = await Peer.start({ name: 'gone' });
+    await gone.serveAction('/gone/count', type);
+    const goal = () => peer.publish('/facade/send_gone', 'std_msgs/msg/Int64', { data: 4n });
+    await peer.advertise('/facade/send_gone', 'std_msgs/msg/Int64');
+    await peer.waitForSubscriber('/facade/send_gone', 5000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await told(node, 'sent', goal)).toBe(32);
+    // Killed, it takes leave of nobody: DDS notices after its lease.
+    const ended = await told(node, 'ended', () => gone.stop(), 30_000);
+    expect(ended).toEqual({ status: 'unknown', result: {} });
   });
 });

@@ -11,11 +11,12 @@ export async function told(
   child: Child,
   key: string,
   act: () => Promise<unknown>,
+  ms = 5000,
 ): Promise<Message> {
   const from = child.output.length;
   await act();
   const line = new RegExp(`^${key} (.*)\\n`, 'm');
-  const found = await child.waitForOutput(line, 5000, from);
+  const found = await child.waitForOutput(line, ms, from);
   return JSON.parse(found[1]!);
 }
 

@@ -17,8 +17,17 @@ export function asked<T>(what: string, ask: () => T): T {
   try {
     return ask();
   } catch (error) {
-    throw error instanceof RosError ? error : new RosError(`${what}: ${reasonOf(error)}`);
+    throw error instanceof RosError ? error : new RosError(`${what}: ${wordsOf(error)}`);
   }
+}
+
+/** The library names its own folder where it knows no such type. */
+function wordsOf(error: unknown): string {
+  const reason = reasonOf(error);
+  const unknown = /^The message required does not exist: (\w+), (\w+), (\w+)/.exec(reason);
+  if (!unknown) return reason;
+  const [, pkg, kind, name] = unknown;
+  return `got no interface ${pkg!}/${kind!}/${name!}, expected the workspace that has it to be sourced`;
 }
 
 export function onceDisposable(dispose: () => void): Disposable {

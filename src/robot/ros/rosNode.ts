@@ -2,7 +2,8 @@
 import { RosError } from '../../errors.js';
 import { encodeCdr, type RosMessage } from '../messages/cdr.js';
 import { isKnownType, schemaOf, shortName } from '../messages/schemas.js';
-import { makeActionClient, makeActionServer } from './actions.js';
+import { makeActionClient } from './actionClient.js';
+import { makeActionServer } from './actionServer.js';
 import { reasonOf, type Containment } from './contained.js';
 import type {
   RclEndpoint,
