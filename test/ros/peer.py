@@ -226,8 +226,9 @@ class Peer:
         number = self.number()
         keep = r.get('keep', 'all')
 
-        def told(message):
+        def told(message, info):
             emit({'event': 'message', 'subscription': number, 'atNs': str(time.monotonic_ns()),
+                  'sentNs': str(info['source_timestamp']),
                   'message': None if keep == 'count' else to_json(message)})
 
         self.subscriptions[number] = self.node.create_subscription(

@@ -94,6 +94,7 @@ export class Peer {
   ): Promise<PeerSubscription> {
     const messages: Message[] = [];
     const atNs: bigint[] = [];
+    const sentNs: bigint[] = [];
     // Heard before the answer to the request names the subscription.
     const early: PeerEvent[] = [];
     let number: number | null = null;
@@ -103,6 +104,7 @@ export class Peer {
       else if (event['subscription'] === number) {
         messages.push(event['message']);
         atNs.push(BigInt(event['atNs'] as string));
+        sentNs.push(BigInt(event['sentNs'] as string));
       }
     };
     this.wire.told.add(take);
@@ -129,11 +131,13 @@ export class Peer {
     return {
       messages,
       atNs,
+      sentNs,
       waitFor: (test, ms) => wait(test, 0, ms),
       next: (ms) => wait(() => true, messages.length, ms),
       clear: () => {
         messages.length = 0;
         atNs.length = 0;
+        sentNs.length = 0;
       },
       dispose: async () => {
         this.wire.told.delete(take);

@@ -16,6 +16,8 @@ export interface PeerSubscription {
   readonly messages: Message[];
   /** process.hrtime.bigint() at which each was received. */
   readonly atNs: bigint[];
+  /** The publisher's system clock when each was sent, ns. */
+  readonly sentNs: bigint[];
   /** The first message, of those already here or to come, that `test` likes. */
   waitFor(test: (message: Message) => boolean, ms: number): Promise<Message>;
   /** The first that comes after this call. */
