@@ -27,9 +27,10 @@ from launch.substitutions import LaunchConfiguration
 
 SHARE = get_package_share_directory('magma_vla')
 
-# Of the node itself, and of every ROS process: the live ones are spoken while the bag plays.
+# Of the node itself: the live one speaks while the bag plays.
 NODE = '/magma_vla/'
-LIVE = ('/clock', '/rosout', '/diagnostics', '/parameter_events')
+# Of every ROS process. Left out, not remapped: a remapping would take the player's own clock with it.
+LEFT_OUT = ('/clock', '/rosout', '/diagnostics', '/parameter_events')
 
 
 def topics_of(bag):
@@ -49,9 +50,9 @@ def commanded_topics(config):
 
 
 def recorded_remappings(config, topics):
-    """What must not be heard under its own name: commands, an earlier node, the recorded clock and logs."""
-    names = [*LIVE, *commanded_topics(config), *(name for name in topics if name.startswith(NODE))]
-    return [f'{name}:=/recorded{name}' for name in dict.fromkeys(names) if not name.startswith('/recorded/')]
+    """What must not be heard under its own name: commands, and what an earlier node said."""
+    names = [*commanded_topics(config), *(name for name in topics if name.startswith(NODE))]
+    return [f'{name}:=/recorded{name}' for name in dict.fromkeys(names)]
 
 
 def start(context):
@@ -67,7 +68,10 @@ def start(context):
     command += ['--delay', argument('delay')]
     if argument('loop') == 'true':
         command.append('--loop')
-    command += ['--remap', *recorded_remappings(config, topics_of(bag))]
+    command += ['--exclude-topics', *LEFT_OUT]
+    remappings = recorded_remappings(config, topics_of(bag))
+    if remappings:
+        command += ['--remap', *remappings]
     player = ExecuteProcess(cmd=command, name='bag', output='screen')
     node = IncludeLaunchDescription(
         PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', 'robot.launch.py')),
@@ -75,6 +79,8 @@ def start(context):
             'config_file': argument('config_file'),
             'model': argument('model'),
             'provider': argument('provider'),
+            'statistics': argument('statistics'),
+            'allow_mismatch': argument('allow_mismatch'),
             'shadow_model': argument('shadow_model'),
             'log_level': argument('log_level'),
             'viz': argument('viz'),
@@ -95,6 +101,10 @@ def generate_launch_description():
         DeclareLaunchArgument('config_file', description='robot.yaml of the robot that was recorded'),
         DeclareLaunchArgument('model', default_value=os.path.join(SHARE, 'models', 'nano'), description='model folder'),
         DeclareLaunchArgument('provider', default_value='auto', description='ONNX Runtime execution provider'),
+        DeclareLaunchArgument('statistics', default_value='', description="of the model's action statistics"),
+        DeclareLaunchArgument(
+            'allow_mismatch', default_value='false', choices=['true', 'false'], description='any model on any robot'
+        ),
         DeclareLaunchArgument('shadow_model', default_value='', description='a second model to compare with'),
         DeclareLaunchArgument('rate', default_value='1.0', description='of bag time to real time'),
         DeclareLaunchArgument(

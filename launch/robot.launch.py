@@ -78,6 +78,8 @@ def start(context):
                     'config_file': ParameterValue(config_file, value_type=str),
                     'model': parameter('model', str),
                     'provider': parameter('provider', str),
+                    'statistics': parameter('statistics', str),
+                    'allow_mismatch': parameter('allow_mismatch', bool),
                     'shadow_model': parameter('shadow_model', str),
                     'dry_run': parameter('dry_run', bool),
                     'autostart': parameter('autostart', bool),
@@ -132,6 +134,15 @@ def generate_launch_description():
             default_value='auto',
             choices=['auto', 'cuda', 'webgpu', 'cpu'],
             description='ONNX Runtime execution provider',
+        ),
+        DeclareLaunchArgument(
+            'statistics', default_value='', description="of the model's action statistics (default: the robot's own)"
+        ),
+        DeclareLaunchArgument(
+            'allow_mismatch',
+            default_value='false',
+            choices=['true', 'false'],
+            description='run a model on a robot it was not trained for: in a dry run, to see the data path work',
         ),
         DeclareLaunchArgument(
             'shadow_model',

@@ -14,7 +14,7 @@ type Joint = readonly [
   rpy: string,
   axis?: string,
   limits?: readonly [number, number, number],
-  kind?: 'prismatic' | 'continuous',
+  kind?: 'revolute' | 'prismatic' | 'continuous',
   mimic?: readonly [joint: string, multiplier: number],
 ];
 
