@@ -75,17 +75,23 @@ export class GoalOutput implements CommandOutput {
   }
 
   async check(): Promise<readonly Finding[]> {
-    const isThere = await becomes(() => this.#client.isReady(), CHECK_MS);
-    const server = isThere ? [] : [refuse(`${this.target}: no action server.`)];
-    const parameters = await parameterFindings(this.#node, this.#command, this.#config);
-    const readbacks = await Promise.all(this.#readbacks.map((readback) => readback.check()));
-    return [...server, ...parameters, ...readbacks.flat()];
+    const found = await Promise.all([
+      this.#serverFindings(),
+      parameterFindings(this.#node, this.#command, this.#config),
+      ...this.#readbacks.map((readback) => readback.check()),
+    ]);
+    return found.flat();
   }
 
   dispose(): void {
     this.#stream++;
     for (const readback of this.#readbacks) readback.dispose();
     this.#client.dispose();
+  }
+
+  async #serverFindings(): Promise<readonly Finding[]> {
+    const isThere = await becomes(() => this.#client.isReady(), CHECK_MS);
+    return isThere ? [] : [refuse(`${this.target}: no action server.`)];
   }
 
   /** Whether the arm has lately been told to rest there already. */

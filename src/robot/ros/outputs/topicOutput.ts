@@ -57,10 +57,12 @@ export class TopicOutput implements CommandOutput {
 
   async check(): Promise<readonly Finding[]> {
     const type = schemaOf(this.#wire.type).rosName;
-    const listeners = await listenerFindings(this.#node, this.#publisher, type);
-    const parameters = await parameterFindings(this.#node, this.#command, this.#config);
-    const readbacks = await Promise.all(this.#readbacks.map((readback) => readback.check()));
-    return [...listeners, ...parameters, ...readbacks.flat()];
+    const found = await Promise.all([
+      listenerFindings(this.#node, this.#publisher, type),
+      parameterFindings(this.#node, this.#command, this.#config),
+      ...this.#readbacks.map((readback) => readback.check()),
+    ]);
+    return found.flat();
   }
 
   dispose(): void {

@@ -39,17 +39,28 @@ export function wireOf(command: TopicCommand, config: Config): Wire {
   }
 }
 
-/** Command → trajectory, with the limits of the configured joints. Null for a command of no joints. */
+/** Command → trajectory, with the limits of its joints. Null for a command of no joints. */
 export function trajectoryMaker(
   config: Config,
   leadPeriods: number,
 ): (command: ArmCommand) => RosMessage | null {
-  const names = configuredJoints(config);
-  const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
-  const timing: TrajectoryTiming = { periodNs: controlPeriodNs(config), leadPeriods, limits };
+  const periodNs = controlPeriodNs(config);
+  const timingOf = byNames((names): TrajectoryTiming => {
+    const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
+    return { periodNs, leadPeriods, limits };
+  });
   return (command) => {
-    const joint = jointCommand(command, names);
-    return joint && trajectoryFromCommand(joint, timing);
+    const joint = jointCommand(command, config);
+    return joint && trajectoryFromCommand(joint, timingOf(joint.names));
+  };
+}
+
+/** Makes something once for a guard's joints: every command of a guard carries the same array of names. */
+function byNames<T>(make: (names: readonly string[]) => T): (names: readonly string[]) => T {
+  let last: { readonly names: readonly string[]; readonly made: T } | null = null;
+  return (names) => {
+    if (last?.names !== names) last = { names, made: make(names) };
+    return last.made;
   };
 }
 
@@ -61,18 +72,19 @@ export function controlPeriodNs({ control }: Config): bigint {
  * A command for no joints, which a guard makes before it has seen the arm, moves nothing: null.
  * @throws Error for another kind of command or other joints.
  */
-export function jointCommand(command: ArmCommand, names: readonly string[]): JointCommand | null {
+function jointCommand(command: ArmCommand, config: Config): JointCommand | null {
   if (command.kind !== 'joint')
     throw new Error(`command: got a ${command.kind} command, expected joint (robot.yaml: output)`);
   if (command.names.length === 0) return null;
-  if (command.names.length !== names.length || command.names.some((name, i) => name !== names[i]))
+  const names = configuredJoints(config);
+  if (command.names.length !== names.length || !names.every((name) => command.names.includes(name)))
     throw new Error(
       `command: got joints ${command.names.join(', ')}, expected ${names.join(', ')}`,
     );
   return command;
 }
 
-/** Joints in the order of robot.yaml, which is the guard's. */
+/** Names of robot.yaml; a guard's commands have the same in the order of the arm. */
 export function configuredJoints(config: Config): readonly string[] {
   return Object.keys(config.joints?.limits ?? {});
 }
@@ -80,19 +92,20 @@ export function configuredJoints(config: Config): readonly string[] {
 /** std_msgs/Float64MultiArray in the controller's order. */
 function forwardWire(command: Extract<CommandConfig, { joints: unknown }>, config: Config): Wire {
   const names = configuredJoints(config);
-  const order = command.joints.map((name) => names.indexOf(name));
-  if (order.length !== names.length || new Set(order).size !== names.length || order.includes(-1))
+  const { joints } = command;
+  if (joints.length !== names.length || !names.every((name) => joints.includes(name)))
     throw new ConfigError(
       'command.joints',
-      command.joints.join(', '),
+      joints.join(', '),
       `each of ${names.join(', ')} once, in the controller's order`,
     );
   const column = command.type === 'forwardPosition' ? 'position' : 'velocity';
+  const orderOf = byNames((given) => joints.map((name) => given.indexOf(name)));
   return {
     type: 'std_msgs/Float64MultiArray',
     message: (given) => {
-      const joint = jointCommand(given, names);
-      return joint && floatsMessage(order.map((at) => joint[column][at]!));
+      const joint = jointCommand(given, config);
+      return joint && floatsMessage(orderOf(joint.names).map((at) => joint[column][at]!));
     },
   };
 }
