@@ -40,6 +40,8 @@ beforeAll(() => {
       changeState: source(rcl.lifecycle.LifecycleNode, '_onChangeState').slice(0, 40),
       registered: source(rcl.lifecycle.LifecycleNode, 'init').includes('this._onChangeState(request, response)'),
       processCancel: source(rcl.ActionServer, 'processCancelRequest').replace(/\\s+/g, ' '),
+      notify: source(rcl.ActionServer, 'notifyExecute').replace(/\\s+/g, ' '),
+      executeGoal: source(rcl.ActionServer, '_executeGoal').slice(0, 60),
       cancel: source(rcl.ActionServer, '_executeCancelRequest').slice(0, 60),
       sendResult: source(rcl.ActionServer, '_sendResultResponse').replace(/\\s+/g, ' '),
       feedback: source(rcl.ActionClient, 'sendGoal').replace(/\\s+/g, ' ').includes('_feedbackCallbacks.set(uuid, feedbackCallback)'),
@@ -115,6 +117,11 @@ test('actions: what runs after the call from C++ is where it was', () => {
   expect(seen['processCancel']).toBe(
     'processCancelRequest(header, request) { this._executeCancelRequest(header, request); }',
   );
+  expect(seen['notify']).toBe(
+    'notifyExecute(goalHandle, callback) { if (!callback && !this._callback) { return; } ' +
+      'this._executeGoal(callback || this._callback, goalHandle); }',
+  );
+  expect(seen['executeGoal']).toMatch(/^async _executeGoal\(callback, goalHandle\)/);
   expect(seen['cancel']).toMatch(/^async _executeCancelRequest\(header, request\)/);
   expect(seen['sendResult']).toMatch(/^_sendResultResponse\(header, result\)/);
   expect(seen['feedback']).toBe(true);

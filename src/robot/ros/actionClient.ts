@@ -5,7 +5,7 @@ import { hex } from './actionServer.js';
 import { forgetFeedback } from './hooks.js';
 import type { RclActionClass, RclClientGoal } from './library.js';
 import { outgoing } from './nativeMessages.js';
-import { asked, onceDisposable, type NodeParts } from './nodeParts.js';
+import { asked, askedLater, onceDisposable, type NodeParts } from './nodeParts.js';
 import type { RosActionClient, SentGoal } from './ros.js';
 
 /** ms that a server may take to answer a cancel request. */
@@ -60,7 +60,7 @@ export function makeActionClient(parts: NodeParts, type: string, name: string): 
       const fields = Goal.ROSMessageDef.fields;
       const message = new Goal(outgoing(goal, fields, fieldsOf, what));
       const startedAt = performance.now();
-      if (!(await client.waitForServer(timeoutMs)))
+      if (!(await askedLater(what, () => client.waitForServer(timeoutMs))))
         throw new RosError(`${what}: no server within ${timeoutMs} ms`);
       const left = Math.max(1, timeoutMs - (performance.now() - startedAt));
       const answer = asked(what, () =>

@@ -18,7 +18,13 @@ import type { StateMachine } from './lifecycle.js';
 const expected: Readonly<Record<string, readonly string[]>> = {
   Node: ['execute', '_init', '_runWithMessageType', '_getNativeParameterOverrides'],
   LifecycleNode: ['_onChangeState'],
-  ActionServer: ['processCancelRequest', '_executeCancelRequest', '_sendResultResponse'],
+  ActionServer: [
+    'processCancelRequest',
+    '_executeCancelRequest',
+    'notifyExecute',
+    '_executeGoal',
+    '_sendResultResponse',
+  ],
 };
 
 /** @throws RosError naming what this rclnodejs lacks. */
@@ -125,7 +131,7 @@ export function stateMachineOf(node: RclNode, addon: RclAddon): StateMachine {
   };
 }
 
-/** Both run after the call from C++ has returned, where a throw would be an unhandled rejection: also an end. */
+/** All three go on after the call from C++ has returned, where a throw would be an unhandled rejection: also an end. */
 export function containActionServer(
   server: RclActionServer,
   name: string,
@@ -134,6 +140,11 @@ export function containActionServer(
   server.processCancelRequest = (header, request) => {
     containment.run(`cancel request to ${name}`, () =>
       server._executeCancelRequest(header, request),
+    );
+  };
+  server.notifyExecute = (goal, callback) => {
+    containment.run(`goal of ${name}`, () =>
+      server._executeGoal(callback ?? server._callback, goal),
     );
   };
   const sendResult = server._sendResultResponse.bind(server);

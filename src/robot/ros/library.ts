@@ -165,6 +165,9 @@ export interface RclActionServer {
   destroy(): void;
   processCancelRequest(header: unknown, request: unknown): void;
   _executeCancelRequest(header: unknown, request: unknown): Promise<void>;
+  notifyExecute(goal: unknown, callback?: unknown): void;
+  _executeGoal(callback: unknown, goal: unknown): Promise<void>;
+  readonly _callback: unknown;
   _sendResultResponse(header: unknown, result: unknown): void;
 }
 

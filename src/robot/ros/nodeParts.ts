@@ -21,6 +21,17 @@ export function asked<T>(what: string, ask: () => T): T {
   }
 }
 
+/** As `asked`, of what answers later. */
+export async function askedLater<T>(what: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
+  } catch (error) {
+    return asked(what, () => {
+      throw error;
+    });
+  }
+}
+
 /** The library names its own folder where it knows no such type. */
 function wordsOf(error: unknown): string {
   const reason = reasonOf(error);

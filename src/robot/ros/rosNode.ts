@@ -14,7 +14,7 @@ import type {
   RclServiceResponse,
 } from './library.js';
 import { outgoing, type FieldsOf } from './nativeMessages.js';
-import { asked, onceDisposable, type NodeParts } from './nodeParts.js';
+import { asked, askedLater, onceDisposable, type NodeParts } from './nodeParts.js';
 import type { Parameters } from './parameters.js';
 import { serveParameters } from './parameterServices.js';
 import type { Disposable, Endpoint, Qos, RosClient, RosNode, RosPublisher } from './ros.js';
@@ -185,14 +185,11 @@ function makeClient({ rcl, node, fieldsOf }: NodeParts, type: string, name: stri
     call: async (request, timeoutMs) => {
       const message = outgoing(request, fields, fieldsOf, what);
       const startedAt = performance.now();
-      if (!(await client.waitForService(timeoutMs)))
-        throw new RosError(`${what} (${type}): no server within ${timeoutMs} ms`);
+      const where = `${what} (${type})`;
+      if (!(await askedLater(where, () => client.waitForService(timeoutMs))))
+        throw new RosError(`${where}: no server within ${timeoutMs} ms`);
       const left = Math.max(1, Math.round(timeoutMs - (performance.now() - startedAt)));
-      try {
-        return await client.sendRequestAsync(message, { timeout: left });
-      } catch (error) {
-        throw new RosError(`${what} (${type}): ${reasonOf(error)}`);
-      }
+      return askedLater(where, () => client.sendRequestAsync(message, { timeout: left }));
     },
     ...onceDisposable(() => {
       node.destroyClient(client);
