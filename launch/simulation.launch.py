@@ -9,9 +9,9 @@ Nothing but simulated hardware is behind it, so it is no dry run unless dry_run:
 /clock, /tf and /tf_static among them, move into it: several simulations run side by side, each with its own time.
 """
 
+import importlib.util
 import os
 
-import yaml
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import (
@@ -30,25 +30,20 @@ from launch_ros.actions import Node, SetRemap
 from launch_ros.parameter_descriptions import ParameterValue
 
 SHARE = get_package_share_directory('magma_vla')
+ROBOT = os.path.join(SHARE, 'launch', 'robot.launch.py')
 
 # Absolute by convention, and one per simulation.
 SHARED = ('/clock', '/tf', '/tf_static')
-# Keys of robot.yaml whose values are names of the ROS graph.
-NAMES = ('topic', 'action', 'status', 'controller')
 # Passed on to robot.launch.py as they are.
 PASSED = ('namespace', 'use_sim_time', 'model', 'provider', 'shadow_model', 'dry_run', 'log_level', 'autostart', 'viz')
 
 
-def absolute_names(value):
-    """Every absolute name in a parsed robot.yaml, once, in order."""
-    found = []
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key in NAMES and isinstance(inner, str) and inner.startswith('/'):
-                found.append(inner)
-            else:
-                found.extend(absolute_names(inner))
-    return list(dict.fromkeys(found))
+def robot_launch():
+    """robot.launch.py as a module: which names move into a namespace is said there, once."""
+    spec = importlib.util.spec_from_file_location('magma_vla_robot_launch', ROBOT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def start(context):
@@ -56,22 +51,17 @@ def start(context):
         return LaunchConfiguration(name).perform(context)
 
     config_file = os.path.abspath(argument('config_file'))
-    space = argument('namespace').strip('/')
-    with open(config_file, encoding='utf-8') as file:
-        names = absolute_names(yaml.safe_load(file))
-
-    def moved(absolute):
-        return [(name, f'/{space}{name}') for name in absolute] if space else []
-
+    namespace = argument('namespace')
+    space = namespace.strip('/')
     # No `name`: it would be given to the controllers of this process too.
     simulator = Node(
         package='magma_vla',
         executable='simulator',
-        namespace=argument('namespace'),
+        namespace=namespace,
         output='screen',
         emulate_tty=True,
         arguments=['--config', config_file, '--ros-args', '--log-level', argument('log_level')],
-        remappings=moved(names),
+        remappings=robot_launch().into_namespace(config_file, namespace),
         parameters=[
             {
                 'seed': ParameterValue(LaunchConfiguration('seed'), value_type=int),
@@ -81,13 +71,13 @@ def start(context):
         ],
     )
     node = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(os.path.join(SHARE, 'launch', 'robot.launch.py')),
+        PythonLaunchDescriptionSource(ROBOT),
         launch_arguments={'config_file': config_file, **{name: argument(name) for name in PASSED}}.items(),
     )
     ended = RegisterEventHandler(
         OnProcessExit(target_action=simulator, on_exit=[EmitEvent(event=Shutdown(reason='the simulation ended'))])
     )
-    shared = [SetRemap(src=name, dst=inside) for name, inside in moved(SHARED)]
+    shared = [SetRemap(src=name, dst=f'/{space}{name}') for name in SHARED if space]
     return [GroupAction([*shared, simulator, node]), ended]
 
 

@@ -23,7 +23,9 @@ export async function runSimulator({
     const opened = await openSimulator({ ros, config: robot, clock: realClock, defaults });
     const ending = new AbortController();
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
-      process.once(signal, () => {
+      // Ctrl-C under ros2 launch may come twice: from the terminal and from launch.
+      process.on(signal, () => {
+        if (ending.signal.aborted) return;
         opened.node.log.info(`${signal}: the simulation ends`);
         ending.abort();
       });

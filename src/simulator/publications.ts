@@ -65,7 +65,8 @@ export class Publications {
     this.#clock = to('rosgraph_msgs/msg/Clock', '/clock', qos.clock);
     this.#jointStates = to('sensor_msgs/msg/JointState', topics.jointStates, qos.state);
     this.#image = to('sensor_msgs/msg/Image', topics.image, qos.sensorData);
-    const info = topics.image.replace(/[^/]*$/, 'camera_info');
+    // Beside the picture, wherever that was remapped to.
+    const info = node.resolve(topics.image).replace(/[^/]*$/, 'camera_info');
     this.#cameraInfo = to('sensor_msgs/msg/CameraInfo', info, qos.sensorData);
     this.#tf = to('tf2_msgs/msg/TFMessage', '/tf', qos.tf);
     this.#tfStatic = to('tf2_msgs/msg/TFMessage', '/tf_static', qos.latched);
