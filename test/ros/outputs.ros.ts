@@ -80,11 +80,11 @@ describe('a joint trajectory on a topic', () => {
     );
     const bench: Step = ['bench', { delta, count: 2000 }];
     const child = run(robotYaml({ command }), [['heard'], ['check'], ['open'], bench]);
-    const { moves, microseconds, reasons } = await said(child, 'bench');
+    const { moves, microseconds } = await said(child, 'bench');
     console.log(
       `JointTrajectory of 7 joints, 2 points: ${microseconds.toFixed(0)} µs of CPU to send`,
     );
-    expect([moves, reasons[0].code]).toEqual([true, 'velocityLimit']);
+    expect(moves).toBe(true);
     expect(microseconds).toBeLessThan(200);
     await heard.dispose();
   });

@@ -26,7 +26,8 @@ export class PeerWire {
 
   private constructor(name: string, domain: number | undefined) {
     const script = fileURLToPath(new URL('./peer.py', import.meta.url));
-    this.process = spawn('python3', [script, name], {
+    // It tells when things happened: it must not wait for the processor. Where niceness may not be raised, `nice` goes on.
+    this.process = spawn('nice', ['-n', '-10', 'python3', script, name], {
       env: {
         ...process.env,
         ...(domain === undefined ? {} : { ROS_DOMAIN_ID: String(domain) }),
