@@ -6,6 +6,7 @@ import { forgetFeedback } from './hooks.js';
 import type { RclActionClass, RclClientGoal } from './library.js';
 import { outgoing } from './nativeMessages.js';
 import { asked, askedLater, onceDisposable, type NodeParts } from './nodeParts.js';
+import { rehearse } from './rehearse.js';
 import type { RosActionClient, SentGoal } from './ros.js';
 
 /** ms that a server may take to answer a cancel request. */
@@ -26,6 +27,7 @@ export function makeActionClient(parts: NodeParts, type: string, name: string): 
   const { rcl, node, containment, fieldsOf } = parts;
   const what = `action ${name} (${type})`;
   const client = asked(what, () => new rcl.ActionClient(node, type, name));
+  containment.run(`rehearsal of ${what}`, () => rehearse(rcl, type));
   const { Goal } = rcl.require(type) as RclActionClass;
   const open = new OpenGoals(
     containment.wrap(`watch of ${what}`, () => {

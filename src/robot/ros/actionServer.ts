@@ -5,6 +5,7 @@ import { reasonOf } from './contained.js';
 import type { RclActionClass, RclMessage, RclServerGoal } from './library.js';
 import { outgoing } from './nativeMessages.js';
 import { asked, onceDisposable, type NodeParts } from './nodeParts.js';
+import { rehearse } from './rehearse.js';
 import type { ActionServerHandlers, Disposable, ServedGoal } from './ros.js';
 
 /** s that a server keeps the result of an ended goal for a client that has not asked yet. */
@@ -67,6 +68,7 @@ export function makeActionServer(
       }),
   );
   containActionServer(server, name, containment);
+  containment.run(`rehearsal of ${what}`, () => rehearse(rcl, type));
   const destroy = (): void => containment.run(`end of ${what}`, () => server.destroy());
   return onceDisposable(() => {
     closing = true;

@@ -33,6 +33,8 @@ export interface RclField {
 /** A generated message: its C memory, with one accessor per field. */
 export interface RclMessage {
   toPlainObject(enableTypedArray: boolean): RosMessage;
+  /** Memory for rcl: valid as long as the message is. */
+  serialize(): Buffer;
 }
 
 export interface RclMessageClass {
@@ -49,6 +51,14 @@ export interface RclActionClass {
   readonly Goal: RclMessageClass;
   readonly Result: RclMessageClass;
   readonly Feedback: RclMessageClass;
+  /** What an action is made of; each is loaded when it is first read. */
+  readonly impl: {
+    readonly SendGoalService: RclServiceClass;
+    readonly GetResultService: RclServiceClass;
+    readonly CancelGoal: RclServiceClass;
+    readonly FeedbackMessage: RclMessageClass;
+    readonly GoalStatusArray: RclMessageClass;
+  };
 }
 
 export interface RclEntityOptions {
