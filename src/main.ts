@@ -9,6 +9,9 @@ import { integer, number, parseFamilies } from './commands/argument.js';
 import { benchTable } from './commands/benchTable.js';
 import { Album, endOf } from './commands/album.js';
 import { readArm } from './commands/arm.js';
+import { checkOnlyFiles, checkRobot } from './commands/check.js';
+import { agreeingDialogue, terminalDialogue } from './commands/checkDialogue.js';
+import { checkTable, type CheckResult } from './commands/checkResult.js';
 import { realClock } from './commands/clock.js';
 import { seconds } from './commands/loadProgress.js';
 import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
@@ -440,6 +443,76 @@ program
     say(evaluateTable(result));
     if (json) console.log(JSON.stringify({ command: 'evaluate', version, ...result }));
   });
+
+program
+  .command('check')
+  .description(
+    'robot.yaml, URDF and model against one another; with --robot the guided first hour with an arm',
+  )
+  .option('--config <file>', 'robot.yaml; with --robot also -p config_file:=…')
+  .option('--model <folder>', 'model folder to hold robot.yaml to')
+  .option('--robot', 'look at the robot over ROS 2, then drive it, one agreed motion at a time')
+  .option('--yes', 'agree to everything: for a simulation only (needs use_sim_time)')
+  .option('--out <folder>', 'where a picture of each camera goes', 'magma_vla_check')
+  .option('--json', 'last line of stdout: the result as JSON')
+  .action(async (flags: CheckFlags) => {
+    const result = flags.robot ? await checkWithRobot(flags) : checkFilesOnly(flags);
+    say(checkTable(result));
+    if (flags.json) console.log(JSON.stringify({ command: 'check', version, ...result }));
+    // Native threads of ROS 2 may outlive it: the process ends here.
+    if (flags.robot) process.exit(result.passed ? 0 : 1);
+    if (!result.passed) process.exitCode = 1;
+  });
+
+interface CheckFlags {
+  readonly config?: string;
+  readonly model?: string;
+  readonly robot?: true;
+  readonly yes?: true;
+  readonly out: string;
+  readonly json?: true;
+}
+
+function checkFilesOnly({ config, model }: CheckFlags): CheckResult {
+  if (config === undefined) throw new ConfigError('--config', 'nothing', 'a robot.yaml');
+  return checkOnlyFiles(config, model ?? null, say);
+}
+
+/** Ctrl-C, SIGTERM and a lost terminal bring the arm to rest, then end the check; a second one ends the process. */
+async function checkWithRobot({ config, model, yes, out }: CheckFlags): Promise<CheckResult> {
+  if (!yes && !process.stdin.isTTY)
+    throw new ConfigError(
+      'check --robot',
+      'no terminal',
+      'somebody who answers before every motion (or, for a simulation only, --yes)',
+    );
+  const ending = new AbortController();
+  const end = (because: string): void => ending.abort(because);
+  const interrupt = (because: string): void => {
+    if (ending.signal.aborted) process.exit(1);
+    end(because);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, interrupt);
+  process.on('SIGHUP', end);
+  const dialogue = yes
+    ? agreeingDialogue(say, ending.signal)
+    : terminalDialogue({ input: process.stdin, output: process.stderr }, ending.signal, {
+        onInterrupt: () => interrupt('Ctrl-C'),
+        onLost: end,
+      });
+  try {
+    return await checkRobot({
+      config: config ?? null,
+      model: model ?? null,
+      folder: out,
+      args: rosArgs,
+      where: yes ? 'simulation' : 'robot',
+      ...{ dialogue, signal: ending.signal },
+    });
+  } finally {
+    dialogue.close();
+  }
+}
 
 program
   .command('convert')

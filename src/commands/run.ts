@@ -10,6 +10,7 @@ import { diagnosed } from '../node/diagnosed.js';
 import { Diagnostics } from '../node/diagnostics.js';
 import type { ApplicationPorts, OpenedPolicy } from '../node/ports.js';
 import { StatusPublisher } from '../node/status.js';
+import { withSettings } from '../node/settings.js';
 import { openRos } from '../robot/ros/rclnodejs.js';
 import type { RosLifecycle, RosNode } from '../robot/ros/ros.js';
 import { describeArm, readArm } from './arm.js';
@@ -17,6 +18,7 @@ import { realClock } from './clock.js';
 import { flightRecorder } from './flightRecorder.js';
 import { openFromFlags } from './modelFlags.js';
 import { readModelWords } from './openModel.js';
+import { openRecordedRun } from './recordedRun.js';
 import type { ProviderSetting } from '../model/session.js';
 
 export interface RunOptions {
@@ -77,6 +79,14 @@ function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {
     describeArm: (config, urdf) =>
       urdf ? describeArm(config, urdf.text, urdf.where) : readArm(config),
     openPolicy: async (folder, config, settings, say) => {
+      if (settings.policy === 'recorded')
+        return openRecordedRun({
+          ...{ bag: settings.bag, episode: settings.bagEpisode, config, say },
+          policyPeriod: withSettings(config, settings).control.policyPeriod,
+          mismatch: settings.allowMismatch ? 'allow' : 'refuse',
+        });
+      if (settings.policy !== 'model')
+        throw new ConfigError('policy', settings.policy, 'model or recorded');
       const model = resolve(folder === '' ? defaultModel : folder);
       if (!existsSync(join(model, 'model.json')))
         throw new ConfigError('model', model, 'a folder with a model.json, such as models/nano');

@@ -128,7 +128,8 @@ async function openShadow(
 ): Promise<Shadow | null> {
   if (settings.shadowModel === '') return null;
   try {
-    const opened = await ports.openPolicy(settings.shadowModel, config, settings, (line) =>
+    const ofModel = { ...settings, policy: 'model' };
+    const opened = await ports.openPolicy(settings.shadowModel, config, ofModel, (line) =>
       node.log.info(`shadow: ${line}`),
     );
     return new Shadow({ node, policy: opened.policy, arm: arm?.arm ?? null, now });

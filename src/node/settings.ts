@@ -12,6 +12,11 @@ export interface Settings {
   readonly statistics: string;
   readonly allowMismatch: boolean;
   readonly shadowModel: string;
+  /** Who decides: model or recorded. */
+  readonly policy: string;
+  /** Of recorded actions. */
+  readonly bag: string;
+  readonly bagEpisode: number;
   readonly autostart: boolean;
   readonly dryRun: boolean;
   readonly speedScale: number;
@@ -66,6 +71,27 @@ const parameters: readonly (ParameterDescription & { readonly when: When })[] = 
     when: 'unconfigured',
   },
   {
+    name: 'policy',
+    value: 'model',
+    description:
+      'Who decides: model, or recorded (the actions of one episode of a bag, open loop).',
+    when: 'unconfigured',
+  },
+  {
+    name: 'bag',
+    value: '',
+    description: 'For policy recorded: rosbag2 MCAP, a file or a folder.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'bag_episode',
+    value: 0,
+    integer: true,
+    range: { from: 0, to: 1_000_000 },
+    description: 'For policy recorded: which episode of the bag, from 0.',
+    when: 'unconfigured',
+  },
+  {
     name: 'autostart',
     value: false,
     description: 'Configure and activate at start, as soon as the inputs are there.',
@@ -111,16 +137,18 @@ const parameters: readonly (ParameterDescription & { readonly when: When })[] = 
 ];
 
 const providers = ['auto', 'cuda', 'webgpu', 'cpu'];
+const policies = ['model', 'recorded'];
 
 /** Declares all, and refuses changes that do not fit the node's state. */
 export function declareSettings(node: RosNode, state: () => LifecycleState): void {
-  for (const { name, value, description, readOnly, range } of parameters)
+  for (const { name, value, description, readOnly, range, integer } of parameters)
     node.declareParameter({
       name,
       value,
       description,
       ...(readOnly === undefined ? {} : { readOnly }),
       ...(range ? { range } : {}),
+      ...(integer === undefined ? {} : { integer }),
     });
   node.onParameterChange((changes) => {
     for (const [name, value] of changes) {
@@ -143,6 +171,8 @@ export function refuseState(name: string, state: LifecycleState): string | null 
 export function refuseValue(name: string, value: unknown): string | null {
   if (name === 'provider' && !providers.includes(String(value)))
     return `provider: got ${String(value)}, expected ${providers.join(', ')}`;
+  if (name === 'policy' && !policies.includes(String(value)))
+    return `policy: got ${String(value)}, expected ${policies.join(' or ')}`;
   if (name === 'control_rate' && Number(value) !== 0 && !(Number(value) >= 5))
     return `control_rate: got ${String(value)} Hz, expected 0 or 5 … 1000`;
   return null;
@@ -158,6 +188,9 @@ export function readSettings(node: RosNode): Settings {
     statistics: text('statistics'),
     allowMismatch: node.parameter('allow_mismatch') === true,
     shadowModel: text('shadow_model'),
+    policy: text('policy'),
+    bag: text('bag'),
+    bagEpisode: number('bag_episode'),
     autostart: node.parameter('autostart') === true,
     // Anything but a plain false is a dry run.
     dryRun: node.parameter('dry_run') !== false,

@@ -9,6 +9,9 @@ const settings = {
   statistics: '',
   allowMismatch: false,
   shadowModel: '',
+  policy: 'model',
+  bag: '',
+  bagEpisode: 0,
   autostart: false,
   dryRun: false,
   speedScale: 1,
@@ -35,6 +38,10 @@ describe('parameters', () => {
     expect(refuseValue('provider', 'tpu')).toBe(
       'provider: got tpu, expected auto, cuda, webgpu, cpu',
     );
+    expect(refuseValue('policy', 'recordd')).toBe(
+      'policy: got recordd, expected model or recorded',
+    );
+    expect(refuseValue('policy', 'recorded')).toBeNull();
     expect(refuseValue('control_rate', 3)).toMatch(/got 3 Hz/);
     expect(refuseValue('control_rate', Number.NaN)).toMatch(/got NaN Hz/);
     expect(refuseValue('control_rate', 0)).toBeNull();
