@@ -51,15 +51,25 @@ export async function run(options: RunOptions): Promise<number> {
   return code;
 }
 
-/** The first SIGINT or SIGTERM brings the arm to rest and ends the node; a second one ends the process at once. */
+/** ms between two requests to shut down, while another transition is under way, and for how long. */
+const AGAIN = 100;
+const PATIENCE = 20_000;
+
+/**
+ * SIGINT or SIGTERM brings the arm to rest and ends the node. Repeated ones do not shorten that: a launch sends one to
+ * every process and once more to be sure.
+ */
 function endOf(node: RosNode, lifecycle: RosLifecycle) {
   const ending = new AbortController();
   const code = new Promise<number>((resolveCode) => {
     const finish = async (because: string): Promise<void> => {
-      if (ending.signal.aborted) process.exit(1);
+      if (ending.signal.aborted) {
+        node.log.info(`${because}: the node is ending already`);
+        return;
+      }
       ending.abort();
       node.log.info(`${because}: the arm comes to rest, then the node ends`);
-      const refused = await lifecycle.request('shutdown');
+      const refused = await shutDown(lifecycle);
       if (refused !== null) node.log.error(`shutdown: ${refused}`);
       resolveCode(refused === null ? 0 : 1);
     };
@@ -70,6 +80,15 @@ function endOf(node: RosNode, lifecycle: RosLifecycle) {
     });
   });
   return { code, signal: ending.signal };
+}
+
+/** Null where the node is finalized, else why not. A transition under way is waited for. */
+async function shutDown(lifecycle: RosLifecycle): Promise<string | null> {
+  for (let waited = 0; ; waited += AGAIN) {
+    const refused = await lifecycle.request('shutdown');
+    if (refused === null || lifecycle.state === 'finalized' || waited >= PATIENCE) return refused;
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
 }
 
 function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {

@@ -336,7 +336,7 @@ export class Application implements LifecycleHandlers {
 
   /** The ROS clock jumped: what was read before it means nothing. */
   #flush(because: string): void {
-    if (this.#session) this.stops.stop({ code: 'clockJump', message: because });
+    if (this.#session) this.stops.stop({ code: 'clockJump', message: `${because}.` });
     this.#session?.loop.stop(because);
     this.#equipment?.robot.forget(because);
     this.#equipment?.aligner.forgetReadings(because);

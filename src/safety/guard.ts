@@ -10,7 +10,7 @@ import type { Config } from '../config.js';
 import { ConfigError, UnguardedCommandError } from '../errors.js';
 import type { ArmCommand, ArmTarget, Reason, Verdict } from '../types.js';
 import { CartesianOutput } from './cartesianOutput.js';
-import { JointOutput } from './jointOutput.js';
+import { JointOutput, leadOf } from './jointOutput.js';
 import type { Motion, Output } from './output.js';
 import { type Measurement, seconds } from './readings.js';
 import { type GuardReason, reason, ReasonLedger, REASONS } from './reasons.js';
@@ -87,7 +87,8 @@ export class Guard {
       config.output === 'joint'
         ? new JointOutput(config, arm!, capsules)
         : new CartesianOutput(config, arm);
-    this.expiry = expiryOf(config);
+    // Only what is told ahead carries its braking path.
+    this.expiry = leadOf(config) || Infinity;
     this.ledger = new ReasonLedger(onFirst);
   }
 
@@ -163,7 +164,7 @@ export class Guard {
     const halts = [...holds, ...clocks, ...this.checkMeasured(input), ...this.checkWish(input)];
     this.lastMeasured = input;
     // Consent that comes back starts slowly, like an activation.
-    if (this.isHeld && holds.length === 0) this.startRamp(nowNs);
+    if (this.isHeld && holds.length === 0) this.rampFromNs = nowNs;
     this.isHeld = holds.length > 0;
     if (halts.length > 0) {
       for (const halting of halts) this.note(halting);
@@ -329,12 +330,6 @@ export class Guard {
     this.ledger.add(given);
     return given;
   }
-}
-
-function expiryOf({ command, control }: Config): number {
-  return command?.type === 'jointTrajectory' || command?.type === 'followJointTrajectory'
-    ? command.leadPeriods / control.rateHz
-    : Infinity;
 }
 
 /** Where the robot says how fast its joints are, whether one of them moves; a speed that is no number counts as motion. */

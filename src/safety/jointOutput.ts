@@ -46,6 +46,9 @@ export class JointOutput implements Output {
   private lastTarget: readonly number[] = [];
   private readonly targetVelocity: Float64Array;
   private readonly step: Float64Array;
+  /** What was commanded, and until when, as far back as the arm is told ahead. */
+  private readonly past: { readonly untilNs: bigint; readonly position: readonly number[] }[] = [];
+  private readonly leadNs: bigint;
 
   constructor(config: Config, arm: Arm, capsules: ArmCapsules | null) {
     this.config = config;
@@ -59,6 +62,7 @@ export class JointOutput implements Output {
     this.window = new StepWindow(config);
     this.targetVelocity = new Float64Array(this.names.length);
     this.step = new Float64Array(this.names.length);
+    this.leadNs = BigInt(Math.round(leadOf(config) * 1e9));
   }
 
   get isAtRest(): boolean {
@@ -78,14 +82,17 @@ export class JointOutput implements Output {
     if (stale !== null || joints === null) return stale === null ? [] : [stale];
     const invalid = this.reader.read(joints);
     if (invalid !== null) return [invalid];
+    this.remember(nowNs);
     const strained = this.reader.checkEffort(this.bounds);
     return strained === null ? [] : [strained];
   }
 
+  /** A receiver that is told ahead is where it should be by now where it is what it was told a lead ago. */
   checkTracking(): GuardReason | null {
     const limit = this.config.guard.trackingError;
+    const expected = this.past[0]?.position ?? this.state.position;
     for (const [i, { name }] of this.bounds.entries()) {
-      const [commanded, measured] = [this.state.position[i]!, this.reader.position[i]!];
+      const [commanded, measured] = [expected[i]!, this.reader.position[i]!];
       if (Math.abs(commanded - measured) > limit)
         return reason(
           'trackingError',
@@ -97,6 +104,7 @@ export class JointOutput implements Output {
 
   seed(nowNs: bigint): void {
     this.state.seed(this.reader.position);
+    this.past.length = 0;
     this.restartTarget(nowNs);
   }
 
@@ -185,6 +193,13 @@ export class JointOutput implements Output {
         : []),
       'That the arm follows the commands, and what it touches beyond table and itself, is checked by tracking error and effort only.',
     ].join(' ');
+  }
+
+  private remember(nowNs: bigint): void {
+    if (nowNs < (this.past.at(-1)?.untilNs ?? nowNs)) this.past.length = 0;
+    this.past.push({ untilNs: nowNs, position: [...this.state.position] });
+    // The first is the newest that is a lead old; what is older has been played.
+    while (this.past.length > 1 && this.past[1]!.untilNs <= nowNs - this.leadNs) this.past.shift();
   }
 
   /** Motion begins anew where the arm is commanded to be: targets are measured from here. */
@@ -277,6 +292,13 @@ export class JointOutput implements Output {
       limits,
     };
   }
+}
+
+/** s from a command to the time at which the arm is to be where it says; 0 where it is to be there at once. */
+export function leadOf({ command, control }: Config): number {
+  return command?.type === 'jointTrajectory' || command?.type === 'followJointTrajectory'
+    ? command.leadPeriods / control.rateHz
+    : 0;
 }
 
 /** Limits of the configuration and of the description, the more cautious of each. Order of the arm's joints. */

@@ -67,7 +67,7 @@ const COMMON: readonly Maker[] = [
   (input) => ({ input: { ...input, prediction: null }, expected: null }),
   (input, random) => {
     const code = random.pick(OUTSIDE);
-    return { input: { ...input, holds: [{ code, message: 'a test' }] }, expected: code };
+    return { input: { ...input, holds: [{ code, message: 'Somebody says so.' }] }, expected: code };
   },
 ];
 
