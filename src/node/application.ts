@@ -53,7 +53,7 @@ export class Application implements LifecycleHandlers {
     this.#node = node;
     this.#ports = ports;
     this.#state = state;
-    this.#log = new GuardLog((line) => node.log.warn(line));
+    this.#log = new GuardLog((line, weight) => node.log[weight](line));
     declareSettings(node, state);
     node.onParameterChanged((changes) => {
       const scale = changes.get('speed_scale');
@@ -352,7 +352,10 @@ export class Application implements LifecycleHandlers {
     return {
       onTick: ({ verdict }) => {
         const isHalted = verdict.outcome === 'halt';
-        if (isHalted && !wasHalted) void this.#writeDown(recorder, verdict.reasons);
+        if (isHalted && !wasHalted) {
+          this.#node.log.warn(`halt: ${verdict.reasons.map(({ message }) => message).join(' ')}`);
+          void this.#writeDown(recorder, verdict.reasons);
+        }
         wasHalted = isHalted;
         const outside = verdict.reasons.find(({ code }) => OUTSIDE.has(code));
         if (isHalted && outside && instructions.instruction !== null)
@@ -364,7 +367,7 @@ export class Application implements LifecycleHandlers {
   async #writeDown(recorder: Equipment['recorder'], reasons: readonly Reason[]): Promise<void> {
     const because = reasons.map(({ code, message }) => `${code}: ${message}`).join(' ');
     const path = await recorder.dump(because);
-    if (path !== null) this.#node.log.warn(`halted; the seconds before are in ${path}`);
+    if (path !== null) this.#node.log.warn(`the seconds before the halt are in ${path}`);
   }
 
   async #dispose(): Promise<void> {

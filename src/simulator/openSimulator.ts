@@ -6,6 +6,7 @@ import type { Config } from '../config.js';
 import { ConfigError } from '../errors.js';
 import type { Ros, RosNode } from '../robot/ros/ros.js';
 import { SteppedSim } from '../robot/sim/steppedSim.js';
+import { instructionFor } from '../robot/sim/tasks.js';
 import { ArmController } from './armController.js';
 import { GripperController } from './gripperController.js';
 import { Publications } from './publications.js';
@@ -68,6 +69,9 @@ export async function openSimulator(options: OpenOptions): Promise<OpenedSimulat
     const simulator = new Simulator({
       ...{ node, sim, arm, gripper, publications, clock, factor, scene },
     });
+    node.log.info(
+      `scene of seed ${settings.seed}: ask the node to "${instructionFor(scene.task)}"`,
+    );
     return { node, simulator, close: () => sim.stop() };
   } catch (error) {
     await sim.stop();
