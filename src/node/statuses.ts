@@ -69,17 +69,23 @@ function callbacks({ failures, now }: Facts, recently: Recently): PartStatus {
 
 function input(report: InputFacts, { now, lifecycle }: Facts, recently: Recently): PartStatus {
   const { topic, lastReceivedNs, maxAge, refused, unheard, publishers, count, hz } = report;
+  const { missingJoints, lastRefusal } = report;
   const age = lastReceivedNs === null ? null : secondsFromNs(now.nowNs - lastReceivedNs);
   const isRefusing = recently.grew(`refused ${topic}`, refused, now.nowNs);
+  const refusals = `${refused} of ${count} messages were refused, the last: ${lastRefusal ?? ''}`;
   const judged = ((): readonly [Level, string] => {
+    const missing = lifecycle === 'active' ? 'error' : 'warn';
     if (unheard.length > 0) return ['error', unheard.join('; ')];
     if (age === null) {
       const why = publishers === 0 ? 'nobody publishes it' : 'nothing usable has come yet';
-      return [lifecycle === 'active' ? 'error' : 'warn', why];
+      return [missing, isRefusing ? `${why}; ${refusals}` : why];
     }
-    if (age > maxAge)
-      return ['stale', `silent for ${age.toFixed(2)} s; at most ${maxAge} s is accepted`];
-    if (isRefusing) return ['warn', `${refused} of ${count} messages were refused`];
+    if (age > maxAge) {
+      const silence = `silent for ${age.toFixed(2)} s; at most ${maxAge} s is accepted`;
+      return ['stale', isRefusing ? `${silence}; ${refusals}` : silence];
+    }
+    if (missingJoints.length > 0) return [missing, `not reported yet: ${missingJoints.join(', ')}`];
+    if (isRefusing) return ['warn', refusals];
     return ['ok', `${hz.toFixed(1)} Hz`];
   })();
   return {
@@ -89,6 +95,7 @@ function input(report: InputFacts, { now, lifecycle }: Facts, recently: Recently
     values: {
       ...{ type: report.type, publishers: String(publishers), received: String(count) },
       refused: String(refused),
+      last_refusal: lastRefusal ?? '',
       hz: hz.toFixed(2),
       age: age === null ? 'never' : age.toFixed(3),
       max_age: String(maxAge),

@@ -21,6 +21,7 @@ const nowNs = 1000n * S;
 const camera: InputFacts = {
   ...{ topic: '/front', type: 'sensor_msgs/msg/Image', count: 300, refused: 0, hz: 29.97 },
   ...{ lastReceivedNs: nowNs - S / 50n, publishers: 1, unheard: [], maxAge: 0.6 },
+  ...{ lastRefusal: null, missingJoints: [] },
 };
 
 function configured(more: Partial<ConfiguredFacts> = {}): ConfiguredFacts {
@@ -75,6 +76,18 @@ describe('an input', () => {
     const why = 'camera publishes best effort, reliable is asked for: set qos in robot.yaml';
     expect(of({ unheard: [why], lastReceivedNs: null })).toMatchObject({
       ...{ level: 'error', message: why },
+    });
+  });
+
+  test('says why it refused what it refused, and which joints nobody reports', () => {
+    expect(of({ refused: 3, lastRefusal: 'position NaN' })).toMatchObject({
+      level: 'warn',
+      message: '3 of 300 messages were refused, the last: position NaN',
+      values: { last_refusal: 'position NaN' },
+    });
+    expect(of({ missingJoints: ['joint7'] })).toMatchObject({
+      level: 'error',
+      message: 'not reported yet: joint7',
     });
   });
 

@@ -3,6 +3,9 @@ import { DataError } from '../../errors.js';
 import type { JointReading } from '../../types.js';
 import type { JointMessage } from './messages.js';
 
+/** Stamps that run back by more than this are a jump of the clock; by less, messages that overtook one another. */
+export const REORDERING_NS = 500_000_000n;
+
 interface Joint {
   stampNs: bigint;
   position: number;
@@ -22,17 +25,20 @@ export class JointMerger {
   }
 
   /**
-   * Takes one message. Joints that are not configured are ignored, and so is what is older than a joint's last value.
+   * Takes one message. Joints that are not configured are ignored, and so is what is a little older than a joint's last
+   * value. What is much older means that time jumped, or that the last stamp was wrong: then everything begins anew.
    *
    * @returns the merged reading, or null where the message changed nothing or some joint has not been seen yet.
    * @throws DataError for a position that is not finite; the joints before it are not changed either.
    */
   update(message: JointMessage, where: string): JointReading | null {
     if (message.position.length === 0) return null;
+    const isJump = this.isJump(message);
     const fresh = this.names.flatMap((name, at) => {
       const from = message.names.indexOf(name);
       const last = this.joints[at];
-      return from < 0 || (last && last.stampNs > message.stampNs) ? [] : [{ name, at, from }];
+      const isOld = !isJump && last && last.stampNs > message.stampNs;
+      return from < 0 || isOld ? [] : [{ name, at, from }];
     });
     for (const { name, from } of fresh)
       if (!Number.isFinite(message.position[from]))
@@ -41,6 +47,7 @@ export class JointMerger {
           `position ${message.position[from]!}`,
           'a finite position',
         );
+    if (isJump) this.clear();
     for (const { at, from } of fresh)
       this.joints[at] = {
         stampNs: message.stampNs,
@@ -54,6 +61,18 @@ export class JointMerger {
   /** Forgets everything: a new episode, or time jumped. */
   clear(): void {
     this.joints.fill(null);
+  }
+
+  /** Configured joints that no message has held yet. */
+  missing(): readonly string[] {
+    return this.names.filter((_, at) => this.joints[at] === null);
+  }
+
+  private isJump({ names, stampNs }: JointMessage): boolean {
+    return this.names.some((name, at) => {
+      const last = this.joints[at];
+      return last && last.stampNs - stampNs > REORDERING_NS && names.includes(name);
+    });
   }
 
   private reading(): JointReading | null {

@@ -4,7 +4,7 @@ import { DataError } from '../../errors.js';
 import type { RobotListener } from '../robot.js';
 import { openingFromPosition } from '../gripper.js';
 import type { RosMessage } from './cdr.js';
-import { JointMerger } from './jointMerger.js';
+import { JointMerger, REORDERING_NS } from './jointMerger.js';
 import {
   compressedImageFromMessage,
   endEffectorFromMessage,
@@ -28,11 +28,13 @@ const rank = { episode: 0, instruction: 1, state: 2, image: 3 } as const;
 export class RobotTopics {
   /** Topic → message types it may have. */
   readonly types: ReadonlyMap<string, readonly TypeName[]>;
+  private readonly jointsTopic: string | undefined;
   private readonly routes: ReadonlyMap<string, readonly Route[]>;
   private readonly joints: JointMerger;
   private gripperStampNs = -1n;
 
   constructor(config: Config) {
+    this.jointsTopic = config.joints?.topic;
     this.joints = new JointMerger(Object.keys(config.joints?.limits ?? {}));
     const routes = new Map<string, Route[]>();
     for (const [topic, route] of this.routesOf(config))
@@ -49,6 +51,11 @@ export class RobotTopics {
   deliver(topic: string, message: RosMessage, listener: RobotListener): void {
     for (const route of this.routes.get(topic) ?? [])
       route.deliver(message, listener, `topic ${topic}`);
+  }
+
+  /** Configured joints that this topic is to report and has not reported yet. */
+  missingJoints(topic: string): readonly string[] {
+    return topic === this.jointsTopic ? this.joints.missing() : [];
   }
 
   /** Forgets merged joints: a new episode, or time jumped. */
@@ -103,7 +110,8 @@ export class RobotTopics {
       const { stampNs, names, position } = jointsFromMessage(message, where);
       const at = names.indexOf(gripper.joint);
       const value = position[at];
-      if (value === undefined || stampNs < this.gripperStampNs) return;
+      const behindNs = this.gripperStampNs - stampNs;
+      if (value === undefined || (behindNs > 0n && behindNs <= REORDERING_NS)) return;
       if (!Number.isFinite(value))
         throw new DataError(
           `${where}: joint ${gripper.joint}`,

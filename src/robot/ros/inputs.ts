@@ -22,6 +22,10 @@ export interface InputReport {
   /** Messages received, refused ones included. */
   readonly count: number;
   readonly refused: number;
+  /** Why the last of them was; null: none has been. */
+  readonly lastRefusal: string | null;
+  /** Joints that are to be reported here and have not been yet. */
+  readonly missingJoints: readonly string[];
   /** Steady time of the last one that was of use; null: none yet. */
   readonly lastReceivedNs: bigint | null;
   /** Of the last messages; 0 where fewer than two came. */
@@ -91,6 +95,8 @@ export class Inputs {
         type,
         count: input.count,
         refused: input.refused,
+        lastRefusal: input.lastRefusal,
+        missingJoints: this.#topics.missingJoints(input.source.topic),
         lastReceivedNs: input.lastReceivedNs,
         hz: input.rate.hz(now().nowNs),
         publishers: publishers.length,
@@ -128,6 +134,7 @@ export class Inputs {
     } catch (error) {
       if (!(error instanceof DataError)) throw error;
       input.refused++;
+      input.lastRefusal = error.message;
       if (input.refused === 1) onRefused(topic, error);
     }
   }
@@ -139,6 +146,7 @@ class Input {
   type: TypeName | null = null;
   count = 0;
   refused = 0;
+  lastRefusal: string | null = null;
   lastReceivedNs: bigint | null = null;
   #subscription: Disposable | null = null;
 

@@ -43,6 +43,22 @@ describe('joint merger', () => {
     expect(merger.update(message(11n, { a: 2 }), '/j')?.position).toEqual([2]);
   });
 
+  it('begins anew where a stamp is 0.5 s older and more: time jumped, or the last stamp was wrong', () => {
+    const merger = new JointMerger(['a', 'b']);
+    const S = 1_000_000_000n;
+    merger.update(message(10n * S, { a: 1, b: 1 }), '/j');
+    expect(merger.update(message(10n * S - S / 2n, { a: 5 }), '/j')).toBeNull();
+    expect(merger.missing()).toEqual([]);
+    expect(() => merger.update(message(5n * S, { a: NaN }), '/j')).toThrow('joint a');
+    expect(merger.missing()).toEqual([]);
+    expect(merger.update(message(5n * S, { a: 2 }), '/j')).toBeNull();
+    expect(merger.missing()).toEqual(['b']);
+    expect(merger.update(message(6n * S, { b: 3 }), '/j')).toMatchObject({
+      stampNs: 5n * S,
+      position: [2, 3],
+    });
+  });
+
   it('reports velocity only where every joint does; NaN is not reported', () => {
     const merger = new JointMerger(['a', 'b']);
     expect(merger.update(message(1n, { a: 0, b: 0 }, [1, 2]), '/j')?.velocity).toEqual([1, 2]);
