@@ -2,8 +2,7 @@
  * The real controllers of ros2_control over mock hardware (mock_components/GenericSystem with dynamics): whether they
  * take the stream, and where the arm comes to rest when the sender dies or hangs in mid-motion.
  */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
@@ -13,11 +12,13 @@ import { JOINTS, robotYaml, run, said, sentences, START, type Step } from './sen
 
 const packages = ['controller_manager', 'joint_trajectory_controller', 'gripper_controllers'];
 const index = 'share/ament_index/resource_index/packages';
-const missing = packages.filter((name) =>
-  (process.env['AMENT_PREFIX_PATH'] ?? '')
-    .split(':')
-    .every((prefix) => !existsSync(join(prefix, index, name))),
-);
+const prefixes = (process.env['AMENT_PREFIX_PATH'] ?? '').split(':');
+const prefixOf = (name: string): string | undefined =>
+  prefixes.find((prefix) => existsSync(join(prefix, index, name)));
+const missing = packages.filter((name) => prefixOf(name) === undefined);
+/** Itself, not `ros2 run`: a signal is to end the program, not what started it. */
+const programOf = (name: string, program: string): string =>
+  join(prefixOf(name)!, 'lib', name, program);
 if (missing.length > 0) console.log(`Skipped: ${missing.join(', ')} not installed.`);
 const described = missing.length > 0 ? describe.skip : describe;
 
@@ -93,8 +94,8 @@ const activate = async (name: string): Promise<void> => {
 };
 
 async function spawn(name: string, ...more: readonly string[]): Promise<void> {
-  const spawner = new Child('ros2', [
-    ...['run', 'controller_manager', 'spawner', name, '--param-file', file, ...more],
+  const spawner = new Child(programOf('controller_manager', 'spawner'), [
+    ...[name, '--param-file', file, ...more],
   ]);
   const { code } = await spawner.exited;
   if (code !== 0) throw new Error(`spawner of ${name}: ${spawner.output}`);
@@ -107,8 +108,8 @@ beforeAll(async () => {
   file = parameterFile();
   const latched = { durability: 'transientLocal', depth: 1 } as const;
   await peer.publish('/robot_description', 'std_msgs/msg/String', { data: urdf }, latched);
-  manager = new Child('ros2', [
-    ...['run', 'controller_manager', 'ros2_control_node', '--ros-args', '--params-file', file],
+  manager = new Child(programOf('controller_manager', 'ros2_control_node'), [
+    ...['--ros-args', '--params-file', file],
   ]);
   await spawn('broadcaster');
   await spawn('gripper');

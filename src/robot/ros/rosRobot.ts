@@ -72,6 +72,7 @@ export class RosRobot implements Robot {
   close(because = 'not active'): void {
     this.#closed = because;
     this.#isToldOfWithheld = false;
+    this.#output?.end();
   }
 
   send(command: ArmCommand): void {

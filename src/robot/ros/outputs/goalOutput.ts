@@ -1,7 +1,8 @@
 /**
  * Commands as goals of a FollowJointTrajectory action: each replaces the one before, which the controller then aborts. A
- * refusal, or an end of the newest goal other than success, halts. The topic does the same with less traffic: this is for
- * controllers that offer the action alone.
+ * refusal, or an end of the newest goal other than success, halts. A goal goes out when the one before has been answered:
+ * more of them only make a busy server later. The topic does the same with less traffic: this is for controllers that
+ * offer the action alone.
  */
 import type { Config } from '../../../config.js';
 import { reason } from '../../../safety/reasons.js';
@@ -36,6 +37,9 @@ export class GoalOutput implements CommandOutput {
   #stream = 0;
   #last: { readonly position: readonly number[]; readonly nowNs: bigint } | null = null;
   #problem: Reason | null = null;
+  #isUnanswered = false;
+  /** The newest command that waits for the answer to an earlier one. */
+  #next: RosMessage | null = null;
 
   constructor(node: RosNode, config: Config, command: GoalCommand, readbacks: readonly Readback[]) {
     this.#node = node;
@@ -48,10 +52,15 @@ export class GoalOutput implements CommandOutput {
   }
 
   begin(nowNs: bigint): void {
-    this.#stream++;
+    this.end();
     this.#last = null;
     this.#problem = null;
     for (const readback of this.#readbacks) readback.begin(nowNs);
+  }
+
+  end(): void {
+    this.#stream++;
+    this.#next = null;
   }
 
   send(command: ArmCommand, { nowNs }: Now): void {
@@ -60,7 +69,8 @@ export class GoalOutput implements CommandOutput {
     for (const readback of this.#readbacks) readback.sent(command, nowNs);
     const isMoving = command.velocity.some((v) => v !== 0);
     this.#last = isMoving ? null : { position: command.position, nowNs };
-    void this.#follow(trajectory, ++this.#sent);
+    this.#next = trajectory;
+    this.#sendNext();
   }
 
   problem(nowNs: bigint): Reason | null {
@@ -84,7 +94,7 @@ export class GoalOutput implements CommandOutput {
   }
 
   dispose(): void {
-    this.#stream++;
+    this.end();
     for (const readback of this.#readbacks) readback.dispose();
     this.#client.dispose();
   }
@@ -104,6 +114,14 @@ export class GoalOutput implements CommandOutput {
     return velocity.every((v) => v === 0) && position.every((q, i) => q === last.position[i]);
   }
 
+  #sendNext(): void {
+    if (this.#isUnanswered || !this.#next) return;
+    this.#isUnanswered = true;
+    const trajectory = this.#next;
+    this.#next = null;
+    void this.#follow(trajectory, ++this.#sent);
+  }
+
   /** Never rejects. */
   async #follow(trajectory: RosMessage, number: number): Promise<void> {
     const stream = this.#stream;
@@ -111,19 +129,19 @@ export class GoalOutput implements CommandOutput {
       if (stream !== this.#stream) return;
       this.#problem ??= reason('commandRefused', `${this.target}: ${what}.`);
     };
-    try {
-      const goal = await this.#client.send(goalMessage(trajectory), ANSWER_MS);
-      if (!goal) {
-        refused('the server refused a goal');
-        return;
-      }
+    const goal = await this.#client
+      .send(goalMessage(trajectory), ANSWER_MS)
+      .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
+    this.#isUnanswered = false;
+    this.#sendNext();
+    if (goal === null) refused('the server refused a goal');
+    else if (goal instanceof Error) refused(goal.message);
+    else {
       const { status, result } = await goal.result;
       if (status === 'succeeded' || number !== this.#sent) return;
       const text = result['error_string'];
       const because = typeof text === 'string' && text !== '' ? text : 'no reason given';
       refused(`the newest goal ended as ${status} (${because})`);
-    } catch (error) {
-      refused(error instanceof Error ? error.message : String(error));
     }
   }
 }

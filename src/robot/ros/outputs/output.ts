@@ -24,6 +24,8 @@ export interface CommandOutput {
   send(command: ArmCommand, now: Now): void;
   /** The stream begins anew: what was refused before is forgotten. */
   begin(nowNs: bigint): void;
+  /** Nothing more goes out, what waits to be sent included. */
+  end(): void;
   /** Why what was sent did not arrive or was not accepted; null while all is well. Cheap: called every tick. */
   problem(nowNs: bigint): Reason | null;
   /** Whether the layer below can be expected to take the stream. Takes up to some seconds; never rejects. */

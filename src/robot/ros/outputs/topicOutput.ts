@@ -38,6 +38,10 @@ export class TopicOutput implements CommandOutput {
     for (const readback of this.#readbacks) readback.begin(nowNs);
   }
 
+  end(): void {
+    // A message is out as soon as it is sent.
+  }
+
   send(command: ArmCommand, { nowNs, stampNs }: Now): void {
     const message = this.#wire.message(command, stampNs);
     if (!message) return;
