@@ -186,6 +186,8 @@ export class Stage {
     await this.peer.waitForNode(this.name, 60_000);
     const wanted = until === 'active' ? 'holding' : 'unconfigured';
     await this.status.waitFor(({ state }) => state === wanted, 90_000);
+    // Its services and actions hear of their clients a little after these hear of them: an early answer would be lost.
+    await pause(1000);
     return this.node;
   }
 
