@@ -185,11 +185,14 @@ interface Asked {
   readonly usual: Qos;
 }
 
+/** Room for a second of states at 100 Hz: they come in a burst after a driver, or this process, was held up. */
+const stateQos: Qos = { ...qos.state, depth: 100 };
+
 /** Every section of robot.yaml that reads this topic, merged; sections must not contradict one another. */
 function sourceOf(topic: string, types: readonly TypeName[], config: Config): Source {
   const { joints, gripper, endEffector, cameras } = config;
   const states = Object.entries({ joints, gripper, endEffector }).flatMap(([key, section]) =>
-    section?.topic === topic ? [{ ...section, key, usual: qos.state }] : [],
+    section?.topic === topic ? [{ ...section, key, usual: stateQos }] : [],
   );
   const pictures = Object.entries(cameras).flatMap(([name, section]) =>
     section.topic === topic ? [{ ...section, key: `cameras.${name}`, usual: qos.sensorData }] : [],
