@@ -212,6 +212,9 @@ function slope(samples, key) {
   return Math.round(ratio * 36_000) / 10;
 }
 
+process.on('exit', () => [driver, simulator].forEach((child) => child.kill('SIGKILL')));
+process.on('SIGTERM', () => process.exit(1));
+
 const perMinute = setInterval(() => {
   const minute = result();
   console.log(JSON.stringify({ ...minute, memoryMB: minute.memoryMB.last, log: log.length }));
@@ -233,7 +236,5 @@ driver.kill('SIGINT');
 await sleep(5);
 simulator.kill('SIGINT');
 await sleep(2);
-driver.kill('SIGKILL');
-simulator.kill('SIGKILL');
 await ros.shutdown();
 process.exit(0);
