@@ -186,7 +186,7 @@ described('joint_trajectory_controller', () => {
       const check = sentences(await said(child, 'check'));
       if (name === 'from_desired') expect(check).toEqual([]);
       else
-        expect(check).toEqual([expect.stringMatching(/^warn: .*interpolate_from_desired_state/)]);
+        expect(check).toEqual([expect.stringMatching(/^refuse: .*interpolate_from_desired_state/)]);
       const { problem, reasons } = await said(child, 'move');
       expect(problem).toBeNull();
       expect(reasons).not.toHaveProperty('trackingError');
@@ -214,11 +214,11 @@ described('joint_trajectory_controller', () => {
     },
   );
 
-  test('is refused where it would begin every trajectory at speed 0', async () => {
+  test('is refused where it would begin every trajectory where the arm is measured', async () => {
     await activate('without_velocity');
     const child = send(configOf(topicOf('without_velocity')), [['heard'], ['check']]);
     expect(sentences(await said(child, 'check'))).toEqual([
-      expect.stringMatching(/^refuse: \/without_velocity: state_interfaces has no velocity/),
+      expect.stringMatching(/^refuse: \/without_velocity: interpolate_from_desired_state is false/),
     ]);
   });
 

@@ -8,7 +8,7 @@
  */
 import type { ArmCommand } from '../../types.js';
 import type { RosMessage } from './cdr.js';
-import { messageFromStamp } from './messages.js';
+import { messageFromHeader, messageFromStamp } from './messages.js';
 
 /** Of one joint; rad or m. */
 export interface BrakingLimits {
@@ -41,10 +41,17 @@ export type JointCommand = Extract<ArmCommand, { kind: 'joint' }>;
 const SHORTEST_SEGMENT = 1e-3;
 const NS_PER_S = 1e9;
 
-/** trajectory_msgs/JointTrajectory that starts when it is received (stamp 0). */
-export function trajectoryFromCommand(command: JointCommand, timing: TrajectoryTiming): RosMessage {
+/**
+ * trajectory_msgs/JointTrajectory that started at `stampNs`, the ROS time of the command: what arrives late is taken up
+ * where it should be by now, and what arrives after its end is refused, however long it was held up on its way.
+ */
+export function trajectoryFromCommand(
+  command: JointCommand,
+  timing: TrajectoryTiming,
+  stampNs: bigint,
+): RosMessage {
   return {
-    header: { stamp: { sec: 0, nanosec: 0 }, frame_id: '' },
+    header: messageFromHeader(stampNs, ''),
     joint_names: command.names,
     points: expiringPath(command, timing).map(({ time, position, velocity }) => ({
       positions: position,

@@ -60,24 +60,22 @@ describe('joint_trajectory_controller', () => {
     ]);
   });
 
-  it('is refused where every trajectory would start at speed 0', () => {
-    const state_interfaces = ['position'];
-    expect(trajectory({ state_interfaces, interpolate_from_desired_state: false })).toEqual([
-      expect.stringMatching(/^refuse: \/arm: state_interfaces has no velocity/),
+  it('is refused where every trajectory would start from where a lagging arm is measured', () => {
+    expect(trajectory({ interpolate_from_desired_state: false })).toEqual([
+      expect.stringMatching(/^refuse: \/arm: interpolate_from_desired_state is false/),
     ]);
-    expect(trajectory({ state_interfaces })).toEqual([]);
+    const open = { interpolate_from_desired_state: false, open_loop_control: true };
+    expect(trajectory({ ...open, state_interfaces: ['position'] })).toEqual([]);
   });
 
   it('is warned of where the arm is slower, or is held earlier, than the guard thinks', () => {
     expect(
       trajectory({
-        interpolate_from_desired_state: false,
         'speed_scaling.state_interface': 'speed_scaling/speed_scaling_factor',
         'constraints.a.trajectory': 0.1,
         'constraints.b.trajectory': 0.2,
       }),
     ).toEqual([
-      expect.stringMatching(/^warn: \/arm: interpolate_from_desired_state is false/),
       expect.stringMatching(/^warn: \/arm: speed_scaling.state_interface is speed_scaling/),
       expect.stringMatching(/^warn: \/arm: constraints.a.trajectory is 0.1: it holds the arm/),
     ]);

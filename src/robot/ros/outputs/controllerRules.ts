@@ -37,16 +37,10 @@ export function trajectoryFindings(
         `${controller}: interpolation_method is none; a replaced trajectory is then never begun. Set it to splines.`,
       ),
     );
-  if (!list(parameters, 'state_interfaces').includes('velocity') && !fromDesired)
+  if (!fromDesired)
     found.push(
       refuse(
-        `${controller}: state_interfaces has no velocity, so every new trajectory would start at speed 0. Add velocity, or set interpolate_from_desired_state.`,
-      ),
-    );
-  else if (!fromDesired)
-    found.push(
-      warn(
-        `${controller}: interpolate_from_desired_state is false, so every new trajectory starts from where the arm is measured; an arm that lags moves more slowly than commanded.`,
+        `${controller}: interpolate_from_desired_state is false, so every new trajectory would start from where the arm is measured: one that lags by 30 ms at 1 rad/s is jerked by some 50 mrad at every command. Set it to true in the controller's configuration.`,
       ),
     );
   if (text('speed_scaling.state_interface') !== '')

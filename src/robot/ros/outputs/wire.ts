@@ -43,15 +43,15 @@ export function wireOf(command: TopicCommand, config: Config): Wire {
 export function trajectoryMaker(
   config: Config,
   leadPeriods: number,
-): (command: ArmCommand) => RosMessage | null {
+): (command: ArmCommand, stampNs: bigint) => RosMessage | null {
   const periodNs = controlPeriodNs(config);
   const timingOf = byNames((names): TrajectoryTiming => {
     const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
     return { periodNs, leadPeriods, limits };
   });
-  return (command) => {
+  return (command, stampNs) => {
     const joint = jointCommand(command, config);
-    return joint && trajectoryFromCommand(joint, timingOf(joint.names));
+    return joint && trajectoryFromCommand(joint, timingOf(joint.names), stampNs);
   };
 }
 
