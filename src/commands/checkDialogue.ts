@@ -34,8 +34,9 @@ export function terminalDialogue(
   const lines = createInterface({ input, output, terminal: true });
   lines.on('SIGINT', onInterrupt);
   lines.on('close', () => onLost('the terminal was closed'));
-  for (const stream of [input, output])
-    stream.on('error', (error: Error) => onLost(`the terminal failed: ${error.message}`));
+  // What nobody listens to would end the process, and the arm would not be brought to rest.
+  for (const source of [lines, input, output])
+    source.on('error', (error: Error) => onLost(`the terminal failed: ${error.message}`));
   return {
     say: (line) => void output.write(`${line}\n`),
     agree: async (question) => {

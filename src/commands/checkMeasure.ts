@@ -111,5 +111,5 @@ export function farthestFrom(
   };
 }
 
-export const millimetres = (metres: number): string => `${(1e3 * metres).toFixed(1)} mm`;
+export const millimetres = (metres: number): string => `${(1e3 * metres).toFixed(2)} mm`;
 export const degrees = (radians: number): string => `${((180 / Math.PI) * radians).toFixed(2)}°`;

@@ -46,11 +46,11 @@ export class CheckReport {
     return findings.every(({ outcome }) => outcome !== 'failed');
   }
 
-  /** Steps of which nothing was found are told as not reached. */
+  /** Steps of which nothing was found are told as skipped. */
   skipRest(steps: readonly string[]): void {
     for (const step of steps)
       if (!this.#findings.some((finding) => finding.step === step))
-        this.add({ step, what: step, outcome: 'skipped', sentence: 'not reached' });
+        this.add({ step, what: step, outcome: 'skipped', sentence: 'not got to, or not finished' });
   }
 
   result(): CheckResult {

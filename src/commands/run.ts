@@ -97,10 +97,11 @@ function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {
     readConfig,
     describeArm: (config, urdf) =>
       urdf ? describeArm(config, urdf.text, urdf.where) : readArm(config),
-    openPolicy: async (folder, config, settings, say) => {
+    openPolicy: async (folder, config, settings, say, arm) => {
       if (settings.policy === 'recorded')
         return openRecordedRun({
           ...{ bag: settings.bag, episode: settings.bagEpisode, config, say },
+          arm: arm?.arm ?? null,
           policyPeriod: withSettings(config, settings).control.policyPeriod,
           mismatch: settings.allowMismatch ? 'allow' : 'refuse',
         });

@@ -68,7 +68,7 @@ async function build(options: EquipOptions, undo: (() => unknown)[]): Promise<Eq
 
   // 1. Who decides, and for which arm: what does not fit is found before anything is subscribed.
   const arm = await readArm(node, ports, config);
-  const policy = await ports.openPolicy(settings.model, config, settings, say);
+  const policy = await ports.openPolicy(settings.model, config, settings, say, arm);
   undo.push(() => policy.policy.close());
   const shadow = await openShadow(options, config, arm);
   if (shadow) undo.push(() => shadow.close());
@@ -129,9 +129,8 @@ async function openShadow(
   if (settings.shadowModel === '') return null;
   try {
     const ofModel = { ...settings, policy: 'model' };
-    const opened = await ports.openPolicy(settings.shadowModel, config, ofModel, (line) =>
-      node.log.info(`shadow: ${line}`),
-    );
+    const told = (line: string): void => node.log.info(`shadow: ${line}`);
+    const opened = await ports.openPolicy(settings.shadowModel, config, ofModel, told, arm);
     return new Shadow({ node, policy: opened.policy, arm: arm?.arm ?? null, now });
   } catch (error) {
     node.log.warn(`no shadow: ${error instanceof Error ? error.message : String(error)}`);

@@ -43,12 +43,13 @@ export interface ApplicationPorts {
     config: Config,
     urdf: { readonly text: string; readonly where: string } | null,
   ): ArmModel | null;
-  /** Contract checked, loaded and warmed up. `folder` empty: the default model. */
+  /** Contract checked, loaded and warmed up. `folder` empty: the default model. `arm`: the one that is to be driven. */
   openPolicy(
     folder: string,
     config: Config,
     settings: Settings,
     say: (line: string) => void,
+    arm: ArmModel | null,
   ): Promise<OpenedPolicy>;
   flightRecorder(config: Config, now: () => Instant, say: (line: string) => void): FlightRecorder;
 }
