@@ -35,6 +35,7 @@ beforeAll(() => {
       transitions: ['activate', 'configure', 'transition_failure', 'configure', 'transition_success', 'cleanup', 'transition_error', 'transition_success'].map(label),
       services,
       execute: source(rcl.Node, 'execute').includes('_runWithMessageType'),
+      takesOne: source(rcl.Node, 'execute').includes('for (const subscription of subscriptionsReady)') && Array.isArray(node._subscriptions),
       runWith: source(rcl.Node, '_runWithMessageType'),
       init: source(rcl.Node, '_init').slice(0, 90),
       changeState: source(rcl.lifecycle.LifecycleNode, '_onChangeState').slice(0, 40),
@@ -96,6 +97,8 @@ test('the native state machine takes labels, two per transition', () => {
 
 test('messages are taken in _runWithMessageType, called by execute', () => {
   expect(seen['execute']).toBe(true);
+  // One per subscription whose handle is ready: hooks.ts takes the others.
+  expect(seen['takesOne']).toBe(true);
   expect(String(seen['runWith']).replace(/\s+/g, ' ')).toBe(
     '_runWithMessageType(Type, callback) { let message = new Type(); callback(message.toRawROS(), () => { ' +
       'let result = new Type(); result.deserialize(message.refObject); return result; }); ' +

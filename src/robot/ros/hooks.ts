@@ -6,6 +6,7 @@ import { RosError } from '../../errors.js';
 import type { RosMessage } from '../messages/cdr.js';
 import { reasonOf, type Containment } from './contained.js';
 import type {
+  Handle,
   RclActionClient,
   RclActionServer,
   RclAddon,
@@ -14,6 +15,9 @@ import type {
   RclNodeClass,
 } from './library.js';
 import type { StateMachine } from './lifecycle.js';
+
+/** Messages of one wake-up and subscription at most: then timers have their turn. */
+const MOST_PER_WAKE = 100;
 
 const expected: Readonly<Record<string, readonly string[]>> = {
   Node: ['execute', '_init', '_runWithMessageType', '_getNativeParameterOverrides'],
@@ -61,13 +65,36 @@ export function containedNodeClass(
   args: readonly string[] | null,
 ): RclNodeClass {
   return class extends base {
+    #taken = 0;
+
     override _init(name: string, namespace: string, options: object, context: object): void {
       super._init(name, namespace, options, context, args ?? [], args === null);
     }
 
-    override execute(handles: readonly object[]): void {
+    override createSubscription(...given: Parameters<RclNode['createSubscription']>): object {
+      const [type, topic, options, callback] = given;
+      return super.createSubscription(type, topic, options, (message) => {
+        this.#taken++;
+        callback(message);
+      });
+    }
+
+    /**
+     * The library takes one message of each subscription per wake-up, and a wake-up is a hand-over between two threads:
+     * on a busy machine there are fewer of them than messages. So what else has come is taken at once.
+     */
+    override execute(handles: readonly Handle[]): void {
+      const executeAll = super.execute.bind(this);
       containment.run('rclnodejs', () => {
-        super.execute(handles);
+        executeAll(handles);
+        const ready = this._subscriptions
+          .map(({ handle }) => handle)
+          .filter((handle) => handles.includes(handle));
+        if (ready.length === 0) return;
+        for (let i = 1, before = -1; i < MOST_PER_WAKE && this.#taken !== before; i++) {
+          before = this.#taken;
+          executeAll(ready);
+        }
       });
     }
 

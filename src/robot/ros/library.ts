@@ -128,6 +128,7 @@ export interface RclNode {
   getPublishersInfoByTopic(topic: string): readonly RclEndpoint[];
   getSubscriptionsInfoByTopic(topic: string): readonly RclEndpoint[];
 
+  readonly _subscriptions: readonly { readonly handle: Handle }[];
   execute(handles: readonly Handle[]): void;
   _init(
     name: string,
