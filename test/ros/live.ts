@@ -59,6 +59,23 @@ export function robotFile(changes: Readonly<Record<string, unknown>> = {}): stri
   return path;
 }
 
+/** config/sim.yaml for the simulation itself, in a file: ages have room for a busy machine, black boxes go elsewhere. */
+export function simulationFile(changes: Readonly<Record<string, unknown>> = {}): string {
+  const base = simulated();
+  const folder = scratch();
+  const path = join(folder, 'robot.yaml');
+  const urdf = join(root, 'config/builtin_arm.urdf');
+  const config = {
+    ...base,
+    description: { ...base['description'], urdf },
+    blackBox: { seconds: 2, folder },
+    guard: { ...base['guard'], maxJointAge: 0.5, maxObservationAge: 1, watchdog: 0.5 },
+    ...changes,
+  };
+  writeFileSync(path, stringify(config));
+  return path;
+}
+
 /** config/sim.yaml as it stands. */
 export function simulated(): Readonly<Record<string, Fields>> {
   return parse(readFileSync(join(root, 'config/sim.yaml'), 'utf8')) as Record<string, Fields>;

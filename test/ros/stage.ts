@@ -68,7 +68,7 @@ export interface Answer {
 export interface StageOptions {
   /** Absolute: `/left`. Everything, /clock included, is inside it, and robot.yaml's names are relative. */
   readonly namespace?: string;
-  /** What robot.yaml says beside config/sim.yaml. */
+  /** What robot.yaml says instead of config/sim.yaml; of `guard`, key by key. */
   readonly robot?: Fields;
   /** Of the simulation's first scene. */
   readonly seed?: number;
@@ -368,12 +368,22 @@ function inNamespace(namespace: string): readonly string[] {
   return ['-r', `__ns:=${namespace}`, ...shared];
 }
 
+/**
+ * What tells a broken robot from a good one within a tenth of a second, and takes a busy machine for a broken robot: where
+ * the simulation falls behind the steady clock for 20 ms, its servos push with all they have to catch up with the
+ * commands. Nothing that is measured here depends on it; test/safety and test/control look at it.
+ */
+const patience = { maxJointAge: 0.5, maxObservationAge: 2, watchdog: 0.5 };
+
 /** config/sim.yaml with what a test wants otherwise; in a namespace with relative names. */
 function robotYaml(folder: string, namespace: string, more: Fields): string {
   const path = join(root, 'config', 'sim.yaml');
   const sim = parse(readFileSync(path, 'utf8')) as Record<string, Message>;
   sim['description'].urdf = join(dirname(path), sim['description'].urdf);
-  const all = { ...sim, blackBox: { seconds: 5, folder: join(folder, 'black_box') }, ...more };
+  for (const limits of Object.values<Message>(sim['joints'].limits)) delete limits.effort;
+  const guard = { ...sim['guard'], ...patience, ...(more['guard'] as Fields | undefined) };
+  const blackBox = { seconds: 5, folder: join(folder, 'black_box') };
+  const all = { ...sim, blackBox, ...more, guard };
   return stringify(namespace === '' ? all : relative(all));
 }
 

@@ -42,16 +42,13 @@ const SHORTEST_SEGMENT = 1e-3;
 const NS_PER_S = 1e9;
 
 /**
- * trajectory_msgs/JointTrajectory that started at `stampNs`, the ROS time of the command: what arrives late is taken up
- * where it should be by now, and what arrives after its end is refused, however long it was held up on its way.
+ * trajectory_msgs/JointTrajectory that starts when it is received (stamp 0, as MoveIt Servo streams): a late one is joined
+ * from where the arm is by then, without a step, and the clocks of two machines need not agree. What it can lunge ahead
+ * after a stall of the receiver is bounded by the guard's tracking error, which stops the stream.
  */
-export function trajectoryFromCommand(
-  command: JointCommand,
-  timing: TrajectoryTiming,
-  stampNs: bigint,
-): RosMessage {
+export function trajectoryFromCommand(command: JointCommand, timing: TrajectoryTiming): RosMessage {
   return {
-    header: messageFromHeader(stampNs, ''),
+    header: messageFromHeader(0n, ''),
     joint_names: command.names,
     points: expiringPath(command, timing).map(({ time, position, velocity }) => ({
       positions: position,

@@ -30,7 +30,7 @@ export class GoalOutput implements CommandOutput {
   readonly #command: GoalCommand;
   readonly #client: RosActionClient;
   readonly #readbacks: readonly Readback[];
-  readonly #trajectory: (command: ArmCommand, stampNs: bigint) => RosMessage | null;
+  readonly #trajectory: (command: ArmCommand) => RosMessage | null;
   /** Goals sent so far; how one ends counts for the newest only. */
   #sent = 0;
   /** What becomes of a goal of an earlier stream says nothing about this one. */
@@ -63,8 +63,8 @@ export class GoalOutput implements CommandOutput {
     this.#next = null;
   }
 
-  send(command: ArmCommand, { nowNs, stampNs }: Now): void {
-    const trajectory = this.#trajectory(command, stampNs);
+  send(command: ArmCommand, { nowNs }: Now): void {
+    const trajectory = this.#trajectory(command);
     if (!trajectory || command.kind !== 'joint' || this.#rests(command, nowNs)) return;
     for (const readback of this.#readbacks) readback.sent(command, nowNs);
     const isMoving = command.velocity.some((v) => v !== 0);

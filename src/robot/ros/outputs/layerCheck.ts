@@ -22,7 +22,7 @@ export async function listenerFindings(
   publisher: RosPublisher,
   type: string,
 ): Promise<readonly Finding[]> {
-  if (await becomes(() => publisher.subscriptions > 0, TIMEOUT_MS)) return [];
+  if (await becomes(() => publisher.subscriptions > 0, TIMEOUT_MS)) return rivals(node, publisher);
   const why = node
     .subscriptionsOf(publisher.topic)
     .map((subscription) => deaf(subscription, type, qos.command))
@@ -34,6 +34,14 @@ export async function listenerFindings(
         : `topic ${publisher.topic}: nothing subscribes to the commands.`,
     ),
   ];
+}
+
+/** Two that command one arm overwrite one another. */
+function rivals(node: RosNode, { topic }: RosPublisher): readonly Finding[] {
+  const others = node.publishersOf(topic).filter((publisher) => publisher.node !== node.fullName);
+  return others.map(({ node: other }) =>
+    warn(`topic ${topic}: ${other} publishes commands there too; the arm follows whoever is last.`),
+  );
 }
 
 /** Findings on the parameters of the controller, and of whoever promises to stop without commands. */

@@ -43,15 +43,15 @@ export function wireOf(command: TopicCommand, config: Config): Wire {
 export function trajectoryMaker(
   config: Config,
   leadPeriods: number,
-): (command: ArmCommand, stampNs: bigint) => RosMessage | null {
+): (command: ArmCommand) => RosMessage | null {
   const periodNs = controlPeriodNs(config);
   const timingOf = byNames((names): TrajectoryTiming => {
     const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
     return { periodNs, leadPeriods, limits };
   });
-  return (command, stampNs) => {
+  return (command) => {
     const joint = jointCommand(command, config);
-    return joint && trajectoryFromCommand(joint, timingOf(joint.names), stampNs);
+    return joint && trajectoryFromCommand(joint, timingOf(joint.names));
   };
 }
 
@@ -116,7 +116,7 @@ export function floatsMessage(data: readonly number[]): RosMessage {
 
 /** Stamped with the time of sending: MoveIt Servo takes a command's age from its stamp. */
 function cartesianMessage(kind: 'twist' | 'pose'): Wire['message'] {
-  return (command, stampNs) => {
+  return (command) => {
     // Before the tool was ever seen, a guard's command is a twist of zero, for a pose output too.
     if (kind === 'pose' && command.kind === 'twist' && isStill(command)) return null;
     if (command.kind !== kind)
