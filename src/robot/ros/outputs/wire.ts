@@ -116,7 +116,7 @@ export function floatsMessage(data: readonly number[]): RosMessage {
 
 /** Stamped with the time of sending: MoveIt Servo takes a command's age from its stamp. */
 function cartesianMessage(kind: 'twist' | 'pose'): Wire['message'] {
-  return (command) => {
+  return (command, stampNs) => {
     // Before the tool was ever seen, a guard's command is a twist of zero, for a pose output too.
     if (kind === 'pose' && command.kind === 'twist' && isStill(command)) return null;
     if (command.kind !== kind)
