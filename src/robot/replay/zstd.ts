@@ -1,6 +1,7 @@
 /**
  * The two ways rosbag2 compresses with zstd outside MCAP: message by message (MESSAGE mode) and the closed file as a
- * whole (FILE mode). Both are recognised by the frame's magic number, and both must declare their size, as rosbag2's do.
+ * whole (FILE mode). Both are recognised by the frame's magic number. Messages declare their size; files, which rosbag2
+ * writes as a stream, do not.
  */
 import { mkdtemp, open, rm, statfs, type FileHandle } from 'node:fs/promises';
 import { createReadStream } from 'node:fs';
@@ -15,6 +16,8 @@ const MAGIC = [0x28, 0xb5, 0x2f, 0xfd];
 export const ZSTD_HEADER_BYTES = 18;
 /** A streaming decoder keeps one window; zstd's own command refuses more than 128 MiB by default. */
 const MAX_WINDOW = 1 << 27;
+/** Share of the free space that a file of undeclared size may take. */
+const MOST_OF_DISK = 0.9;
 
 export function isZstd(bytes: Uint8Array): boolean {
   return MAGIC.every((byte, i) => bytes[i] === byte);
@@ -84,7 +87,7 @@ export async function decompressMessage(
  * A whole-file-compressed bag → an open temporary file with its content. The file has no name any more when this
  * returns: closing the handle, or the end of the process, frees its space.
  *
- * @throws DataError for a damaged file, an undeclared size, or one that does not fit the temporary folder.
+ * @throws DataError for a damaged file, or one that does not fit the temporary folder.
  */
 export async function expandFile(path: string): Promise<FileHandle> {
   const folder = await mkdtemp(join(tmpdir(), 'magma-vla-bag-'));
@@ -102,14 +105,12 @@ export async function expandFile(path: string): Promise<FileHandle> {
 }
 
 async function expandInto(target: FileHandle, path: string, folder: string): Promise<void> {
-  const content = await checkedSize(path);
+  const declared = await checkedSize(path);
   const disk = await statfs(tmpdir());
-  if (content > disk.bavail * disk.bsize)
-    throw new DataError(
-      path,
-      `${content} bytes when expanded`,
-      `room in ${folder}: ${disk.bavail * disk.bsize} bytes are free`,
-    );
+  const free = disk.bavail * disk.bsize;
+  const tooLarge = (bytes: string): DataError =>
+    new DataError(path, `${bytes} when expanded`, `room in ${folder}: ${free} bytes are free`);
+  if ((declared ?? 0) > free) throw tooLarge(`${declared ?? 0} bytes`);
   let written = 0;
   let blocks: Uint8Array[] = [];
   const decoder = new Decompress((block) => void blocks.push(block));
@@ -118,7 +119,10 @@ async function expandInto(target: FileHandle, path: string, folder: string): Pro
     blocks = [];
     for (const block of ready) {
       written += block.byteLength;
-      if (written > content) throw new Error(`more than the ${content} bytes it declares`);
+      if (declared !== null && written > declared)
+        throw new Error(`more than the ${declared} bytes it declares`);
+      // Before the disk is full: others need it, too.
+      if (written > free * MOST_OF_DISK) throw tooLarge(`more than ${written} bytes`);
       await target.write(block);
     }
   };
@@ -130,21 +134,22 @@ async function expandInto(target: FileHandle, path: string, folder: string): Pro
     }
     decoder.push(new Uint8Array(0), true);
     await flush();
-    if (written !== content) throw new Error(`${written} bytes of the ${content} it declares`);
+    if (declared !== null && written !== declared)
+      throw new Error(`${written} bytes of the ${declared} it declares`);
   } catch (error) {
+    if (error instanceof DataError) throw error;
     throw new DataError(path, (error as Error).message, 'one whole zstd frame');
   }
 }
 
-async function checkedSize(path: string): Promise<number> {
+/** Null where the file does not say. */
+async function checkedSize(path: string): Promise<number | null> {
   const source = await open(path, 'r');
   try {
     const header = new Uint8Array(ZSTD_HEADER_BYTES);
     await source.read(header, 0, ZSTD_HEADER_BYTES, 0);
     const { contentBytes, windowBytes } = parseZstdHeader(header, path);
-    if (contentBytes === null)
-      throw new DataError(path, 'a zstd frame of undeclared size', 'a declared size');
-    if (windowBytes > MAX_WINDOW && contentBytes > MAX_WINDOW)
+    if (windowBytes > MAX_WINDOW && (contentBytes ?? Infinity) > MAX_WINDOW)
       throw new DataError(path, `a zstd window of ${windowBytes} bytes`, `at most ${MAX_WINDOW}`);
     return contentBytes;
   } finally {

@@ -70,6 +70,22 @@ describe('a bag', () => {
     });
   });
 
+  it('whose whole file is a zstd stream of undeclared size, as rosbag2 writes it, gives every message', async () => {
+    await inFolder(async (folder) => {
+      const bytes = await mcapBytes(messages, { chunkSize: 200 });
+      const path = join(folder, 'x.mcap.zstd');
+      // RFC 8878: no content size, a window of 2 MiB; raw blocks of at most 128 KiB.
+      const parts = [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58)];
+      for (let at = 0; at < bytes.length; at += 100_000) {
+        const block = bytes.subarray(at, at + 100_000);
+        const header = (block.length << 3) | Number(at + block.length === bytes.length);
+        parts.push(Uint8Array.of(header & 255, (header >> 8) & 255, header >> 16), block);
+      }
+      writeFileSync(path, Buffer.concat(parts));
+      expect(await texts(path)).toEqual(messages.map((m) => m.message['data']));
+    });
+  });
+
   it('gives messages in log-time order, whatever their order in chunks and between chunks', async () => {
     await inFolder(async (folder) => {
       const late = series('/a', 5, 8, 0.1);
