@@ -128,11 +128,12 @@ export class Aligner implements RobotListener {
     this.#pastGrips.add(reading);
   }
 
-  /** The same instruction again (publishers repeat themselves) is no new episode. */
+  /** The same instruction again (publishers repeat themselves) is no new episode. Empty: nothing is to be done. */
   onInstruction(instruction: string): void {
-    if (instruction === this.#instruction) return;
-    this.#instruction = instruction;
-    this.#beginEpisode(`new instruction: ${instruction}`);
+    const wanted = instruction === '' ? null : instruction;
+    if (wanted === this.#instruction) return;
+    this.#instruction = wanted;
+    this.#beginEpisode(wanted === null ? 'no instruction any more' : `new instruction: ${wanted}`);
   }
 
   /** A new episode without a jump of time: readings stay. Null: nothing is to be done, and nothing is observed. */

@@ -187,6 +187,16 @@ describe('episodes', () => {
     expect(episodes).toEqual([0, 1, 1, 2, 3, 4]);
   });
 
+  it('end with an empty instruction: nothing is to be done then', () => {
+    const { aligner } = setUp();
+    complete(aligner);
+    const { episode } = aligner;
+    aligner.onInstruction('');
+    aligner.onInstruction('');
+    expect([aligner.instruction, aligner.episode]).toEqual([null, episode + 1]);
+    expect(refusal(aligner.observe())).toContain('noInstruction');
+  });
+
   it('forget everything older at a reset', () => {
     const { aligner } = setUp();
     complete(aligner);

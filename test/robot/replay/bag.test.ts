@@ -75,7 +75,7 @@ describe('a bag', () => {
       const bytes = await mcapBytes(messages, { chunkSize: 200 });
       const path = join(folder, 'x.mcap.zstd');
       // RFC 8878: no content size, a window of 2 MiB; raw blocks of at most 128 KiB.
-      const parts = [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58)];
+      const parts: Uint8Array[] = [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0, 0x58)];
       for (let at = 0; at < bytes.length; at += 100_000) {
         const block = bytes.subarray(at, at + 100_000);
         const header = (block.length << 3) | Number(at + block.length === bytes.length);
