@@ -116,7 +116,8 @@ function openStage(
       const facts = { policy: 'jog: one agreed motion at a time' };
       return Promise.resolve({ policy: jog, traceCamera: null, facts, dropped: () => ({}) });
     },
-    flightRecorder: (...given) => (seen = new Witness(flightRecorder(...given))),
+    flightRecorder: (config, now, say) =>
+      (seen = new Witness(flightRecorder(config, now, say), now)),
   };
   const { node, lifecycle } = lifecycleNode(
     { name: 'magma_vla_check' },

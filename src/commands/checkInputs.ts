@@ -13,7 +13,7 @@ import type { InputReport } from '../robot/ros/rosRobot.js';
 import type { CameraImage, RgbImage } from '../types.js';
 import { inMetres, isInside, sentenceOfError } from './checkFiles.js';
 import type { CheckFinding, CheckOutcome } from './checkResult.js';
-import type { Witness } from './checkWitness.js';
+import { cameraInput, type Witness } from './checkWitness.js';
 
 /** Longest side of a thumbnail, pixels. */
 const THUMBNAIL = 320;
@@ -68,12 +68,18 @@ async function cameraFindings(
 ): Promise<readonly Found[]> {
   const { config } = equipment;
   const { topic, modelKey } = config.cameras[camera]!;
-  const what = `camera ${camera}`;
-  const silent = silence(what, topic, reports, modelKey === undefined ? 'note' : 'failed');
+  const what = cameraInput(camera);
+  const outcome = modelKey === undefined ? 'note' : 'failed';
+  const silent = silence(
+    { what, topic, outcome, longest: config.guard.maxObservationAge },
+    reports,
+    at,
+  );
   const image = witness.images.get(camera);
   if (silent || !image) return silent ?? [];
   const report = reports(topic)!;
-  const stamp = stampFinding(what, image.stampNs, at, config);
+  const age = witness.age(what) ?? 0;
+  const stamp = stampFinding(what, age, config);
   let rgb: RgbImage;
   try {
     rgb = await rgbFromCamera(image, what);
@@ -89,13 +95,13 @@ async function cameraFindings(
     finding(
       what,
       slow && modelKey !== undefined ? 'note' : 'ok',
-      `${rgb.height} × ${rgb.width} (height × width), ${encodingOf(image)}, ${hz.toFixed(1)} Hz${slow ? `, while ${wanted}` : ''}, ${ageWords(image.stampNs, at)}${modelKey === undefined ? ', not fed to the model' : `, fed to the model as ${modelKey}`}`,
+      `${rgb.height} × ${rgb.width} (height × width), ${encodingOf(image)}, ${hz.toFixed(1)} Hz${slow ? `, while ${wanted}` : ''}, ${ageWords(age)}${modelKey === undefined ? ', not fed to the model' : `, fed to the model as ${modelKey}`}`,
       {
         hz,
         height: rgb.height,
         width: rgb.width,
         encoding: encodingOf(image),
-        age: age(image.stampNs, at),
+        age,
       },
     ),
     ...(stamp ? [stamp] : []),
@@ -144,7 +150,8 @@ function jointFindings(
   at: Instant,
 ): readonly Found[] {
   const { topic, limits } = config.joints!;
-  const silent = silence('joints', topic, reports, 'failed');
+  const longest = config.guard.maxJointAge;
+  const silent = silence({ what: 'joints', topic, outcome: 'failed', longest }, reports, at);
   if (silent) return silent;
   const reading = witness.joints;
   if (!reading)
@@ -157,7 +164,8 @@ function jointFindings(
     ];
   const report = reports(topic)!;
   const slow = report.hz < 2 / config.guard.maxJointAge;
-  const stamp = stampFinding('joints', reading.stampNs, at, config);
+  const age = witness.age('joints') ?? 0;
+  const stamp = stampFinding('joints', age, config);
   const position = arm && inArmOrder(arm.arm, reading);
   const outside = (position ?? []).flatMap((q, i) => {
     const name = arm!.arm.jointNames[i]!;
@@ -170,8 +178,8 @@ function jointFindings(
     finding(
       'joints',
       slow ? 'note' : 'ok',
-      `all ${reading.names.length} there, ${report.hz.toFixed(0)} Hz${slow ? `, hardly enough for maxJointAge ${config.guard.maxJointAge} s` : ''}, ${ageWords(reading.stampNs, at)}, ${reading.velocity ? 'with' : 'without'} velocities, ${reading.effort ? 'with' : 'without'} efforts`,
-      { hz: report.hz, age: age(reading.stampNs, at) },
+      `all ${reading.names.length} there, ${report.hz.toFixed(0)} Hz${slow ? `, hardly enough for maxJointAge ${config.guard.maxJointAge} s` : ''}, ${ageWords(age)}, ${reading.velocity ? 'with' : 'without'} velocities, ${reading.effort ? 'with' : 'without'} efforts`,
+      { hz: report.hz, age },
     ),
     ...(stamp ? [stamp] : []),
     ...(outside.length > 0
@@ -193,17 +201,19 @@ function gripperFindings(
   at: Instant,
 ): readonly Found[] {
   const { topic, joint } = config.gripper!;
-  const silent = silence('gripper', topic, reports, 'failed');
+  const longest = config.guard.maxObservationAge;
+  const silent = silence({ what: 'gripper', topic, outcome: 'failed', longest }, reports, at);
   if (silent) return silent;
   const { gripper } = witness;
+  const age = witness.age('gripper') ?? 0;
   if (!gripper)
     return [finding('gripper', 'failed', `messages come on ${topic}, but none names ${joint}.`)];
   return [
     finding(
       'gripper',
       'ok',
-      `opening ${gripper.opening.toFixed(2)} (0 closed … 1 open), ${ageWords(gripper.stampNs, at)}: is that what you see?`,
-      { opening: gripper.opening, age: age(gripper.stampNs, at) },
+      `opening ${gripper.opening.toFixed(2)} (0 closed … 1 open), ${ageWords(age)}: is that what you see?`,
+      { opening: gripper.opening, age },
     ),
   ];
 }
@@ -224,53 +234,49 @@ function toolFinding({ baseFrame, guard }: Config, tool: readonly [number, numbe
 /** What comes in on a topic of robot.yaml. */
 type Reports = (topic: string) => InputReport | undefined;
 
+interface Expected {
+  readonly what: string;
+  readonly topic: string;
+  readonly outcome: CheckOutcome;
+  /** s of silence that are accepted. */
+  readonly longest: number;
+}
+
 /** Why nothing usable comes on a topic; null where something does. Publishers that are not heard count too. */
 function silence(
-  what: string,
-  topic: string,
+  { what, topic, outcome, longest }: Expected,
   reports: Reports,
-  outcome: CheckOutcome,
+  at: Instant,
 ): readonly Found[] | null {
   const report = reports(topic);
-  if (!report) return [finding(what, outcome, `nothing listens on ${topic}.`)];
-  if (report.unheard.length > 0)
-    return [finding(what, outcome, `${report.topic}: ${report.unheard.join('; ')}.`)];
-  if (report.publishers === 0)
-    return [finding(what, outcome, `${report.topic}: nobody publishes there.`)];
-  if (report.count === 0)
-    return [
-      finding(
-        what,
-        outcome,
-        `${report.topic}: ${report.publishers} publishers, no message (${report.type}).`,
-      ),
-    ];
-  if (report.lastReceivedNs === null)
-    return [
-      finding(
-        what,
-        outcome,
-        `${report.topic}: none of ${report.count} messages could be used; the log says why.`,
-      ),
-    ];
-  return null;
+  const because = report ? silenceOf(report, longest, at) : `nothing listens on ${topic}`;
+  return because === null ? null : [finding(what, outcome, `${because}.`)];
 }
 
-/** s, by the ROS clock. */
-function age(stampNs: bigint, at: Instant): number {
-  return secondsFromNs(at.stampNs - stampNs);
+function silenceOf(report: InputReport, longest: number, { nowNs }: Instant): string | null {
+  const { topic, type, count, publishers, lastReceivedNs, unheard } = report;
+  if (unheard.length > 0) return `${topic}: ${unheard.join('; ')}`;
+  if (publishers === 0) return `${topic}: nobody publishes there`;
+  if (count === 0) return `${topic}: ${publishers} publishers, no message (${type})`;
+  if (lastReceivedNs === null)
+    return `${topic}: none of ${count} messages could be used; the log says why`;
+  const silent = secondsFromNs(nowNs - lastReceivedNs);
+  return silent > longest
+    ? `${topic}: silent for ${silent.toFixed(2)} s, at most ${longest} s is accepted`
+    : null;
 }
 
-function ageWords(stampNs: bigint, at: Instant): string {
-  const ms = 1e3 * age(stampNs, at);
-  return ms < 0 ? `stamped ${(-ms).toFixed(0)} ms ahead` : `stamped ${ms.toFixed(0)} ms ago`;
+function ageWords(seconds: number): string {
+  const ms = 1e3 * seconds;
+  return ms < 0
+    ? `stamped ${(-ms).toFixed(0)} ms after it came`
+    : `stamped ${ms.toFixed(0)} ms before it came`;
 }
 
-function stampFinding(what: string, stampNs: bigint, at: Instant, config: Config): Found | null {
-  const seconds = age(stampNs, at);
+function stampFinding(what: string, seconds: number, config: Config): Found | null {
   const { maxObservationAge, maxFutureStamp } = config.guard;
   if (seconds <= maxObservationAge && seconds >= -maxFutureStamp) return null;
-  const where = seconds < 0 ? 'in the future' : 'old';
+  const where = seconds < 0 ? 'in the future' : 'old when it comes';
   return finding(
     `${what} stamp`,
     'failed',

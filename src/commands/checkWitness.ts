@@ -1,11 +1,18 @@
 /** What a check sees of the robot and of control, beside the black box: the latest pictures and readings, and ticks. */
+import { type Instant, secondsFromNs } from '../control/clock.js';
 import type { Tick } from '../control/loop.js';
+import { percentile } from '../math/statistics.js';
 import type { FlightRecorder } from '../node/ports.js';
 import type { ControlObserver } from '../node/observers.js';
 import type { CameraImage, GripperReading, JointReading } from '../types.js';
 
 /** Ticks kept of one stretch: some minutes at the fastest control rate that makes sense for a check. */
 const MOST_TICKS = 60_000;
+/** Ages kept per input: one of them says little, on a busy machine nothing. */
+const MOST_AGES = 200;
+
+/** What `age` knows a camera as: it may be called joints. */
+export const cameraInput = (camera: string): string => `camera ${camera}`;
 
 export class Witness implements FlightRecorder {
   readonly images = new Map<string, CameraImage>();
@@ -13,12 +20,15 @@ export class Witness implements FlightRecorder {
   joints: JointReading | null = null;
   gripper: GripperReading | null = null;
   readonly #box: FlightRecorder;
+  readonly #now: () => Instant;
+  readonly #ages = new Map<string, number[]>();
   #ticks: Tick[] = [];
   #refusals: string[] = [];
 
   /** `box`: is handed everything too. */
-  constructor(box: FlightRecorder) {
+  constructor(box: FlightRecorder, now: () => Instant) {
     this.#box = box;
+    this.#now = now;
     this.observer = {
       ...box.observer,
       onTick: (tick) => {
@@ -48,13 +58,31 @@ export class Witness implements FlightRecorder {
     return this.#refusals;
   }
 
+  /**
+   * From stamp to receipt by the ROS clock, s: the median of the last messages of `joints`, `gripper` or a camera. Null
+   * where none came.
+   */
+  age(input: string): number | null {
+    const ages = this.#ages.get(input);
+    return ages ? percentile(ages, 0.5) : null;
+  }
+
+  #note(input: string, stampNs: bigint): void {
+    const ages = this.#ages.get(input) ?? [];
+    ages.push(secondsFromNs(this.#now().stampNs - stampNs));
+    if (ages.length > MOST_AGES) ages.shift();
+    this.#ages.set(input, ages);
+  }
+
   onImage(camera: string, image: CameraImage): void {
+    this.#note(cameraInput(camera), image.stampNs);
     this.images.set(camera, image);
     this.#box.onImage(camera, image);
   }
 
   onJoints(joints: JointReading): void {
     this.joints = joints;
+    this.#note('joints', joints.stampNs);
     this.#box.onJoints(joints);
   }
 
@@ -64,6 +92,7 @@ export class Witness implements FlightRecorder {
 
   onGripper(reading: GripperReading): void {
     this.gripper = reading;
+    this.#note('gripper', reading.stampNs);
     this.#box.onGripper(reading);
   }
 
@@ -75,6 +104,7 @@ export class Witness implements FlightRecorder {
     this.images.clear();
     this.joints = null;
     this.gripper = null;
+    this.#ages.clear();
     this.#box.onReset(because);
   }
 

@@ -148,7 +148,8 @@ describe('recorded actions, played open loop', () => {
 });
 
 describe('predicted chunks, played open loop', () => {
-  const { recordedAction: _, ...withoutTopic } = config;
+  const withoutTopic = { ...config };
+  delete (withoutTopic as { recordedAction?: unknown }).recordedAction;
   const predicted = (seconds: number, episode: number, chunk: ActionChunk): TestMessage => ({
     topic: '/magma_vla/action_chunk',
     type: 'magma_vla/ActionChunk',
