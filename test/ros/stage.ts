@@ -59,7 +59,6 @@ export const positions = (state: Message): readonly number[] =>
 export const farthest = (a: readonly number[], b: readonly number[]): number =>
   Math.max(...a.map((q, i) => Math.abs(q - b[i]!)));
 
-/** A service that can be called in any state of the node. */
 export interface Answer {
   readonly success: boolean;
   readonly message: string;
