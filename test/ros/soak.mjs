@@ -105,7 +105,10 @@ node.subscribe('magma_vla/msg/Status', '/magma_vla/status', { ...qos.state, dept
   // Let go, it reads as a halt, too.
   const isHalted = m.outcome === 2 && !m.codes.includes('notActive');
   if (isHalted && !halted) for (const code of m.codes) halts[code] = (halts[code] ?? 0) + 1;
-  if (m.latched !== '' && latched === '') latches[m.codes[0]] = (latches[m.codes[0]] ?? 0) + 1;
+  if (m.latched !== '' && latched === '') {
+    const why = m.latched.replace(/\d+(\.\d+)?/g, '#');
+    latches[why] = (latches[why] ?? 0) + 1;
+  }
   halted = isHalted;
   latched = m.latched;
   state = m.state;
