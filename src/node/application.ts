@@ -30,6 +30,10 @@ const DEADLINES: Readonly<Record<Transition, number>> = {
   shutdown: 30,
 };
 
+/** How long activation waits for inputs, and how often it looks, ms. */
+const PATIENCE_MS = 2000;
+const LOOK_MS = 50;
+
 /** Holds that pass by themselves: what latches ends a task anyway. */
 const OUTSIDE: ReadonlySet<string> = new Set(['notEnabled', 'clockSilent']);
 
@@ -47,7 +51,9 @@ export class Application implements LifecycleHandlers {
   #ending = false;
   #isTakenOver = false;
   /** What an operator asked for and is still being done. */
-  #busy: string | null = null;
+  #busy: { readonly what: string; readonly done: Promise<void> } | null = null;
+  /** Why the arm must not be taken up any more; null: it may. */
+  #giveUp: string | null = null;
 
   constructor(node: RosNode, ports: ApplicationPorts, state: () => LifecycleState) {
     this.#node = node;
@@ -135,7 +141,9 @@ export class Application implements LifecycleHandlers {
   }
 
   async deactivate(): Promise<void> {
-    await this.#letGo('The node was deactivated.');
+    const because = 'The node was deactivated.';
+    await this.#noMore(because);
+    await this.#letGo(because);
     this.#isTakenOver = false;
   }
 
@@ -227,7 +235,11 @@ export class Application implements LifecycleHandlers {
         arm: arm?.arm ?? null,
         capsules: arm?.capsules ?? null,
         policy: policy.policy,
-        clock: { now: () => this.now(), sleepUntil: this.#ports.clock.sleepUntil },
+        clock: {
+          now: () => this.now(),
+          sleepUntil: (nowNs, signal) => this.#ports.clock.sleepUntil(nowNs, signal),
+        },
+        until: () => this.#giveUp,
         traces: tracesOf(policy.traceCamera, settings.tracePeriod),
         observer: together(
           ...observers,
@@ -244,15 +256,24 @@ export class Application implements LifecycleHandlers {
     }
   }
 
-  async #checkReadiness({ robot, tf }: Equipment, { dryRun }: Config): Promise<void> {
-    const obstacle = this.obstacle();
-    if (obstacle !== null) throw new RosError(obstacle);
+  /** Inputs that have only just been subscribed to get a moment to arrive. */
+  async #checkReadiness(equipment: Equipment, { dryRun }: Config): Promise<void> {
+    const { robot } = equipment;
+    for (let waited = 0; this.obstacle() !== null && waited < PATIENCE_MS; waited += LOOK_MS)
+      await this.#later(LOOK_MS);
     for (const { severity, sentence } of await robot.check()) {
       if (severity === 'refuse' && !dryRun) throw new RosError(sentence);
       this.#node.log.warn(sentence);
     }
-    const disagreement = tf();
+    const disagreement = equipment.tf();
     if (disagreement !== null) this.#node.log.warn(disagreement);
+    const obstacle = this.#giveUp ?? this.obstacle();
+    if (obstacle !== null) throw new RosError(obstacle);
+  }
+
+  #later(ms: number): Promise<void> {
+    const { clock } = this.#ports;
+    return clock.sleepUntil(clock.now().nowNs + BigInt(ms) * 1_000_000n);
   }
 
   /** Brings the arm to rest and closes the outputs. @throws RosError where it did not come to rest. */
@@ -379,13 +400,26 @@ export class Application implements LifecycleHandlers {
 
   // ── One thing at a time ───────────────────────────────────────────────────────────────────────────────────────────
 
-  async #exclusive<T>(what: string, act: () => Promise<T>): Promise<T> {
-    if (this.#busy !== null) throw new RosError(`${what}: ${this.#busy} is still under way`);
-    this.#busy = what;
+  async #exclusive(what: string, act: () => Promise<void>): Promise<void> {
+    if (this.#busy) throw new RosError(`${what}: ${this.#busy.what} is still under way`);
+    const done = act();
+    this.#busy = { what, done };
     try {
-      return await act();
+      await done;
     } finally {
       this.#busy = null;
+    }
+  }
+
+  /** What an operator asked for is given up or done: nothing takes up the arm behind a transition's back. */
+  async #noMore(because: string): Promise<void> {
+    this.#giveUp = because;
+    try {
+      await this.#busy?.done;
+    } catch {
+      // Whoever asked for it is told.
+    } finally {
+      this.#giveUp = null;
     }
   }
 

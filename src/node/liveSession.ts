@@ -29,6 +29,8 @@ export interface LiveSessionOptions {
   readonly observer: DeskObserver & LoopObserver;
   /** 0 … 1 */
   readonly speedScale: number;
+  /** Why control is to end, or not to begin any more; null: it goes on. */
+  readonly until: () => string | null;
   /** Control ended without having been asked to: the arm was braked as far as it still took commands. */
   readonly onFailure: (error: Error) => void;
 }
@@ -71,7 +73,7 @@ export class LiveSession {
       ...(traces ? { traces } : {}),
       until: () => {
         stops.remember(guard.latched);
-        return this.#ending;
+        return this.#ending ?? options.until();
       },
     });
   }

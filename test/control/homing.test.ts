@@ -25,7 +25,7 @@ describe('the way home', () => {
 
   it("takes every joint at most 15/8 of a fifth of its velocity limit: minimum jerk's peak", () => {
     const steps = stepsOf(HOME.map((q, i) => (i === 0 ? q + 1 : q)));
-    const positions = [HOME[0]!, ...steps.map(({ position }) => position[0]!)];
+    const positions = [HOME[0], ...steps.map(({ position }) => position[0]!)];
     const speeds = positions
       .slice(1)
       .map((q, k) => (q - positions[k]!) / config.control.policyPeriod);
