@@ -54,7 +54,13 @@ export function statusOf(
     episode: equipment?.aligner.episode ?? 0,
     speedScale: settings.speedScale,
   };
-  if (tick) return { status, outcome: tick.verdict };
+  if (tick) {
+    const { verdict } = tick;
+    // A stop is latched at once; the tick that hears of it may be a period away.
+    if (!latched || verdict.reasons.some(({ code }) => code === latched.code))
+      return { status, outcome: verdict };
+    return { status, outcome: { outcome: 'halt', reasons: [latched, ...verdict.reasons] } };
+  }
   const message = `The node is ${status.state}: nothing is sent.`;
   const reasons = [
     ...(latched ? [latched] : []),
