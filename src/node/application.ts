@@ -259,14 +259,24 @@ export class Application implements LifecycleHandlers {
   /** Inputs that have only just been subscribed to get a moment to arrive. */
   async #checkReadiness(equipment: Equipment, { dryRun }: Config): Promise<void> {
     const { robot } = equipment;
-    for (let waited = 0; this.obstacle() !== null && waited < PATIENCE_MS; waited += LOOK_MS)
+    for (
+      let waited = 0;
+      this.obstacle() !== null && this.#giveUp === null && waited < PATIENCE_MS;
+      waited += LOOK_MS
+    )
       await this.#later(LOOK_MS);
+    this.#refuseWhereObstructed();
     for (const { severity, sentence } of await robot.check()) {
       if (severity === 'refuse' && !dryRun) throw new RosError(sentence);
       this.#node.log.warn(sentence);
     }
     const disagreement = equipment.tf();
     if (disagreement !== null) this.#node.log.warn(disagreement);
+    this.#refuseWhereObstructed();
+  }
+
+  /** @throws RosError */
+  #refuseWhereObstructed(): void {
     const obstacle = this.#giveUp ?? this.obstacle();
     if (obstacle !== null) throw new RosError(obstacle);
   }
