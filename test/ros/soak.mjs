@@ -1,5 +1,5 @@
 /**
- * `node test/ros/soak.mjs [minutes]`: the simulation and the node with tasks at random, some cancelled, replaced or
+ * `nice -n -10 node test/ros/soak.mjs [minutes]`: the simulation and the node with tasks at random, some cancelled, replaced or
  * stopped. Does memory grow, is a joint state lost, does anything halt that nobody asked to? ROS 2 sourced, the project
  * built. One line of JSON per minute; the last one is the result.
  *
@@ -17,6 +17,7 @@ const JOINT_STATE_HZ = 100;
 const families = ['pick', 'put', 'push'];
 const began = performance.now();
 const elapsed = () => (performance.now() - began) / 1e3;
+const mb = (bytes) => Math.round(bytes / 1e5) / 10;
 const sleep = (s) => new Promise((resolve) => setTimeout(resolve, s * 1e3));
 const secondsOf = ({ sec, nanosec }) => sec + nanosec / 1e9;
 
@@ -30,7 +31,10 @@ function random() {
 
 // ── The two processes ───────────────────────────────────────────────────────────────────────────────────────────────
 
+/** Of the main thread; heap and external are a thread's own, RSS is the process's. */
 const memory = [];
+/** The latest of each worker, by thread. */
+const workers = {};
 const ended = [];
 const simulator = start('simulator', [], ['simulator']);
 const driver = start(
@@ -49,8 +53,11 @@ function start(name, options, args) {
   });
   const hear = (chunk) => {
     for (const line of String(chunk).split('\n')) {
-      if (line.startsWith('memory ')) memory.push({ s: elapsed(), ...JSON.parse(line.slice(7)) });
-      else if (/WARN|ERROR|FATAL/.test(line) && log.length < 200)
+      if (line.startsWith('memory ')) {
+        const { thread, ...used } = JSON.parse(line.slice(7));
+        if (thread === 0) memory.push({ s: elapsed(), ...used });
+        else workers[thread] = { heapUsed: mb(used.heapUsed), external: mb(used.external) };
+      } else if (/WARN|ERROR|FATAL/.test(line) && log.length < 200)
         log.push(`${elapsed().toFixed(1)} s ${name}: ${line}`);
     }
   };
@@ -173,12 +180,11 @@ async function task() {
 function result() {
   const { first, last } = said;
   const expected = first ? Math.round((last.time - first.time) * JOINT_STATE_HZ) : 0;
-  const mb = (bytes) => Math.round(bytes / 1e5) / 10;
   const samples = memory.map(({ s, rss, heapUsed, external }) => ({
     s: Math.round(s),
     ...{ rss: mb(rss), heapUsed: mb(heapUsed), external: mb(external) },
   }));
-  // Every tenth is enough to see a trend; the slope uses all after the first five minutes, or the second half.
+  // Every twelfth is enough to see a trend; the slope uses all after the first five minutes, or the second half.
   const settled = samples.filter(({ s }) => s > Math.min(300, elapsed() / 2));
   return {
     command: 'soak',
@@ -200,6 +206,7 @@ function result() {
       last: samples.at(-1) ?? null,
       rssPerHour: slope(settled, 'rss'),
       heapPerHour: slope(settled, 'heapUsed'),
+      workers,
       samples: samples.filter((_, i) => i % 12 === 0),
     },
     log: log.slice(0, 40),
