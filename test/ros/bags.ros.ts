@@ -4,7 +4,16 @@ import { join } from 'node:path';
 import { stringify } from 'yaml';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Child, root, spawnNode } from './child.js';
-import { closeAll, Live, NODE, scratch, simulated, simulationFile, sleep } from './live.js';
+import {
+  clearScratch,
+  closeAll,
+  Live,
+  NODE,
+  scratch,
+  simulated,
+  simulationFile,
+  sleep,
+} from './live.js';
 import type { Message } from './peer.js';
 
 const folder = scratch();
@@ -95,7 +104,7 @@ describe('recordings of simulation and node', () => {
     if (published < 20) throw new Error(`${published} predictions:\n${driven.node.output}`);
     for (const name of ['zstdMessages', 'zstdFile'] as const) await convert(name);
   }, 240_000);
-  afterAll(closeAll, 30_000);
+  afterAll(clearScratch, 30_000);
 
   it('are there, compressed as they were asked to be', () => {
     for (const name of [...Object.keys(live), ...Object.keys(converted)] as Recording[])
@@ -172,10 +181,11 @@ describe('recordings of simulation and node', () => {
       ...['--topics', '/joint_states', '/front/image_raw', '/tf', '/tf_static'],
     ]);
     while (!(await operator.changeState(NODE, 'activate'))) await sleep(500);
-    const instruct = () =>
-      operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', {
-        data: 'pick up the red block',
-      });
+    // What was said before is begun again only after an empty text.
+    const instruct = async () => {
+      for (const data of ['', 'pick up the red block'])
+        await operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', { data });
+    };
     await instruct();
     const first = await chunks.next(10_000);
     expect(first.header.stamp.sec).toBeLessThan(1000);

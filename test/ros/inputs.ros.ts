@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   AT,
+  clearScratch,
   closeAll,
   Driver,
   FINGERS,
@@ -27,6 +28,8 @@ const [maxJointAge, maxObservationAge] = [0.25, 0.8];
 const slack = 0.35;
 const seconds = (from: bigint, to: bigint): number => Number(to - from) / 1e9;
 const now = (): bigint => process.hrtime.bigint();
+
+afterAll(clearScratch, 30_000);
 
 describe('an active node', () => {
   let live: Live;

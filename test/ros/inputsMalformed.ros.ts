@@ -5,7 +5,7 @@ import { schemaOf, type TypeName } from '../../src/robot/messages/schemas.js';
 import {
   AT,
   bestEffort,
-  closeAll,
+  clearScratch,
   Driver,
   image,
   imageType,
@@ -131,7 +131,7 @@ describe('a node under 500 malformed messages', () => {
     await live.operator.clock({ startNs: systemNs() });
     await live.activate();
   }, 120_000);
-  afterAll(closeAll, 30_000);
+  afterAll(clearScratch, 30_000);
 
   it('lives, answers at once, and says why it holds', async () => {
     const { operator } = live;

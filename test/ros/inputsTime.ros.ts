@@ -1,7 +1,7 @@
 /** ROS time from /clock, and what the node does when it is not what it should be. The arm stands still. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
-  closeAll,
+  clearScratch,
   Driver,
   jointState,
   jointType,
@@ -25,8 +25,11 @@ describe('simulated time', () => {
   const clock = async (offsetNs: bigint): Promise<void> => {
     stopClock = await live.operator.clock({ startNs: systemNs() + offsetNs });
   };
-  const instruct = (data: string) =>
-    live.operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', { data });
+  /** What was said before is begun again only after an empty text. */
+  const instruct = async (text: string) => {
+    for (const data of ['', text])
+      await live.operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', { data });
+  };
 
   beforeAll(async () => {
     live = await Live.configured(robotFile({ guard: { maxJointAge: 3 } }), {
@@ -35,7 +38,7 @@ describe('simulated time', () => {
     chunks = await live.operator.subscribe(`${NODE}/action_chunk`, 'magma_vla/msg/ActionChunk');
     [arm] = await Promise.all([Driver.joints(), Driver.camera()]);
   }, 120_000);
-  afterAll(closeAll, 30_000);
+  afterAll(clearScratch, 30_000);
 
   it('does not let the arm be taken up before a clock ticks', async () => {
     await live.operator.waitForPublisher('/joint_states', 10_000);

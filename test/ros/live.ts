@@ -26,11 +26,19 @@ export const stampOf = (ns: bigint): Fields => ({
 /** The system clock, ns. */
 export const systemNs = (): bigint => BigInt(Date.now()) * 1_000_000n;
 
-/** A folder of its own, away with the process. */
+const folders: string[] = [];
+
+/** A folder of its own, until clearScratch. */
 export function scratch(): string {
   const folder = mkdtempSync(join(tmpdir(), 'magma-vla-ros-'));
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  folders.push(folder);
   return folder;
+}
+
+/** For the last afterAll of a file: nothing is running any more, and nothing is left on the disk. */
+export async function clearScratch(): Promise<void> {
+  await closeAll();
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
 }
 
 /**

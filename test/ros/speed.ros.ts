@@ -6,7 +6,15 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { Child, spawnNode } from './child.js';
-import { closeAll, Live, robotFile, simulated, simulationFile, sleep } from './live.js';
+import {
+  clearScratch,
+  closeAll,
+  Live,
+  robotFile,
+  simulated,
+  simulationFile,
+  sleep,
+} from './live.js';
 import { Peer, type Message } from './peer.js';
 
 const figures: Record<string, unknown> = {};
@@ -34,7 +42,8 @@ const received = async (live: Live, topic: string): Promise<number> =>
   Number((await live.diagnosed(`input ${topic}`)).values['received']);
 
 afterEach(closeAll, 30_000);
-afterAll(() => {
+afterAll(async () => {
+  await clearScratch();
   process.stdout.write(`${JSON.stringify({ command: 'speed', ...figures })}\n`);
 });
 
