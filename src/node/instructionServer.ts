@@ -1,7 +1,8 @@
 /**
  * Who tells the node what to do: goals of ExecuteInstruction and texts on `~/instruction`. One at a time; a newer one
  * ends the one before it. What runs ends by the judge's verdict, its time limit, a cancel, a stop, or deactivation, and
- * always with a reason. The arm itself is the application's: this asks for a beginning and for an end.
+ * always with a reason. What has ended or was refused begins again only where somebody says so anew, never because a
+ * publisher repeats itself. The arm itself is the application's: this asks for a beginning and for an end.
  *
  * Times count on the steady clock: a stopped `/clock` does not make a goal immortal.
  */
@@ -29,6 +30,8 @@ export interface InstructionPort {
   isActive(): boolean;
   /** The latest control tick; null where control does not run. */
   tick(): Tick | null;
+  /** Where control does not run: whether it ended without the arm having been seen at rest. */
+  restless(): boolean;
   now(): Instant;
   readonly config: Pick<Config, 'outcome' | 'timeLimit'>;
 }
@@ -42,7 +45,7 @@ const MAX_VERDICT = 300;
 /** How often what runs is looked at, ms, and told of, s. */
 const CHECK_MS = 50;
 const FEEDBACK_PERIOD = 0.2;
-/** How long an answer waits for the arm to rest, s. */
+/** How long an answer waits for the arm to rest, s; then it says that nobody knows. */
 const REST_TIMEOUT = 5;
 
 const RESTED: Ending = {
@@ -51,7 +54,10 @@ const RESTED: Ending = {
   message: 'an empty text on ~/instruction asked for rest',
 };
 
-/** What runs. `ending`: decided, but not answered before the arm rests. */
+/** Decided, but not answered before the arm rests. */
+type Decided = Ending & { readonly sinceNs: bigint; readonly settled: Settled };
+
+/** What runs. `ending`: null while nothing is decided. */
 interface Running {
   readonly instruction: string;
   /** Null: from `~/instruction`; nobody waits for a result. */
@@ -60,7 +66,7 @@ interface Running {
   /** Null: none. */
   readonly limitNs: bigint | null;
   feedbackNs: bigint;
-  ending: (Ending & { readonly sinceNs: bigint; readonly settled: Settled }) | null;
+  ending: Decided | null;
 }
 
 export class InstructionServer {
@@ -69,7 +75,10 @@ export class InstructionServer {
   readonly #tally = new Tally();
   readonly #disposables: readonly Disposable[];
   #running: Running | null = null;
-  /** The text of `~/instruction` that was taken last: publishers repeat themselves. */
+  /**
+   * What `~/instruction` said last, taken or refused; null: nothing, or rest. Publishers repeat themselves, and a repeat
+   * is nobody's word that motion may begin: not after an end, a stop, a re-arming, a takeover or a new activation.
+   */
   #standing: string | null = null;
   #repeatTold = false;
 
@@ -106,14 +115,21 @@ export class InstructionServer {
     return this.#running?.ending ? null : (this.#running?.instruction ?? null);
   }
 
-  /** The application ends what runs: deactivation, takeover, the way home. Answered at once. */
+  /**
+   * The application ends what runs: deactivation, takeover, the way home. Answered at once; what was decided before
+   * goes on waiting for the arm to rest. What was said stays said: a publisher that repeats it begins nothing.
+   */
   stop(because: string): void {
-    this.#standing = null;
     this.#finish({ outcome: 'stopped', code: 'deactivated', message: because });
   }
 
   dispose(): void {
     this.stop('the node is being cleaned up');
+    // Nobody looks any more after this.
+    const running = this.#running;
+    const decided = running?.ending;
+    if (running && decided)
+      this.#answer(running, this.#rests(decided.settled) ? decided : notAtRest(decided));
     this.#disposables.forEach((disposable) => disposable.dispose());
   }
 
@@ -143,32 +159,32 @@ export class InstructionServer {
     if (text === '') {
       this.#standing = null;
       this.#repeatTold = false;
-      if (!this.#running?.ending) this.#finish(RESTED);
+      // Also where nothing is being done: the arm may be on its way home.
+      if (this.instruction !== null) this.#finish(RESTED);
+      else this.#port.end('~/instruction: empty, rest');
       return;
     }
-    if (text === this.instruction) return;
     if (text === this.#standing) {
-      this.#tellRepeat(text);
+      if (text !== this.instruction) this.#tellRepeat(text);
       return;
     }
+    this.#standing = text;
+    this.#repeatTold = false;
+    if (text === this.instruction) return;
     const isCanceling = this.#running?.ending?.outcome === 'canceled';
     const refused =
       refuseText(text) ?? (isCanceling ? 'a goal is being canceled' : this.#port.refusal());
-    if (refused !== null) {
-      this.#node.log.warn(`~/instruction: refused: ${refused}`);
-      return;
-    }
-    if (this.#begin(text, null, null) !== null) return;
-    this.#standing = text;
-    this.#repeatTold = false;
+    if (refused === null) this.#begin(text, null, null);
+    else this.#node.log.warn(`~/instruction: refused: ${refused}`);
   }
 
-  /** What has ended is not begun again by a publisher that goes on saying it. */
+  /** What has ended or was refused is not begun by a publisher that goes on saying it. */
   #tellRepeat(text: string): void {
     if (this.#repeatTold) return;
     this.#repeatTold = true;
     this.#node.log.info(
-      `~/instruction repeats "${text}", which has ended: publish an empty text to have it begin again`,
+      `~/instruction repeats "${text.slice(0, MAX_INSTRUCTION)}", which has ended or was refused: ` +
+        'publish an empty text, then this one, to have it begin',
     );
   }
 
@@ -200,9 +216,10 @@ export class InstructionServer {
     const { nowNs } = this.#port.now();
     const stopped = this.#stopped();
     if (running.ending) {
-      const waited = nowNs - running.ending.sinceNs >= nsFromSeconds(REST_TIMEOUT);
-      if (stopped || waited || this.#rests(running.ending.settled, this.#port.now()))
-        this.#answer(running, running.ending);
+      const { sinceNs, settled } = running.ending;
+      const waited = nowNs - sinceNs >= nsFromSeconds(REST_TIMEOUT);
+      if (this.#rests(settled)) this.#answer(running, running.ending);
+      else if (waited) this.#answer(running, notAtRest(running.ending));
     } else if (stopped) {
       this.#finish(stopped);
     } else if (running.limitNs !== null && nowNs - running.beganNs >= running.limitNs) {
@@ -240,11 +257,11 @@ export class InstructionServer {
     return { outcome: 'stopped', code: 'deactivated', message: 'the node is not active any more' };
   }
 
-  /** As commanded and as reported; without control nothing moves the arm. */
-  #rests(settled: Settled, at: Instant): boolean {
+  /** As commanded and as reported; without control, as it was seen when control ended. */
+  #rests(settled: Settled): boolean {
     const tick = this.#port.tick();
-    if (!tick) return true;
-    if (isAtRest(tick.verdict.command)) return settled.holds(at, tick);
+    if (!tick) return !this.#port.restless();
+    if (isAtRest(tick.verdict.command)) return settled.holds(this.#port.now(), tick);
     settled.moves();
     return false;
   }
@@ -273,14 +290,15 @@ export class InstructionServer {
     this.#port.end(message);
   }
 
-  /** Ended and answered now; the arm comes to rest after it. */
+  /** Ended and answered now; the arm comes to rest after it. What is decided stays so, and is answered at rest. */
   #finish(ending: Ending): void {
-    if (!this.#running) return;
-    if (!this.#running.ending) this.#port.end(ending.message);
-    this.#settle(ending);
+    const running = this.#running;
+    if (!running || running.ending) return;
+    this.#port.end(ending.message);
+    this.#answer(running, ending);
   }
 
-  /** Answers what runs, with what was decided of it before, if it was. */
+  /** Answers what runs, for a newer one; with what was decided of it before, if it was. */
   #settle(ending: Ending): void {
     if (this.#running) this.#answer(this.#running, this.#running.ending ?? ending);
   }
@@ -300,6 +318,15 @@ export class InstructionServer {
 
 function preemptedBy(instruction: string): Ending {
   return { outcome: 'preempted', code: 'preempted', message: `a newer one came: "${instruction}"` };
+}
+
+/** Who waits for the end may reach into the workspace after it: without proof of rest nothing has ended well. */
+function notAtRest({ message }: Ending): Ending {
+  return {
+    outcome: 'stopped',
+    code: 'notAtRest',
+    message: `${message}; that the arm rests is not certain`,
+  };
 }
 
 function refuseText(text: string): string | null {

@@ -127,3 +127,30 @@ test('a text on ~/instruction begins, an empty one rests; said again, it begins 
   await stage.moving();
   await stage.instruct('');
 }, 60_000);
+
+test('a text that is repeated begins nothing by itself: not after a new activation, not after a takeover', async () => {
+  const text = await stage.scene(700_002);
+  const takenUpAgain = [
+    async () => {
+      expect(await stage.change('deactivate')).toBe(true);
+      await stage.instruct(text);
+      expect(await stage.change('activate')).toBe(true);
+    },
+    async () => {
+      expect((await stage.takeover(true)).success).toBe(true);
+      expect((await stage.takeover(false)).success).toBe(true);
+    },
+  ];
+  for (const takeUpAgain of takenUpAgain) {
+    await stage.instruct('');
+    await stage.instruct(text);
+    await stage.moving();
+    await takeUpAgain();
+    stage.forget();
+    await stage.instruct(text);
+    await stage.instruct(text);
+    expect((await stage.watch(1000)).fastest).toBeLessThan(REST);
+    const { instruction } = await stage.status.waitFor(() => true, 2000);
+    expect(instruction).toBe('');
+  }
+}, 90_000);
