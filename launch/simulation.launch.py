@@ -2,8 +2,12 @@
 
     ros2 launch magma_vla simulation.launch.py
     ros2 action send_goal --feedback /magma_vla/execute_instruction magma_vla/action/ExecuteInstruction \\
-        "{instruction: pick the red block}"
-    ros2 service call /simulator/reset magma_vla/srv/ResetScene "{seed: 1}"     # another scene and task
+        "{instruction: pick the blue block}"
+another scene and task, while the node lets go of the arm (the scene puts it to a start pose at once):
+
+    ros2 service call /magma_vla/set_takeover std_srvs/srv/SetBool "{data: true}"
+    ros2 service call /simulator/reset magma_vla/srv/ResetScene "{seed: 1}"     # answers with the task in words
+    ros2 service call /magma_vla/set_takeover std_srvs/srv/SetBool "{data: false}"
 
 Nothing but simulated hardware is behind it, so it is no dry run unless dry_run:=true says so. With a namespace, all names,
 /clock, /tf and /tf_static among them, move into it: several simulations run side by side, each with its own time.

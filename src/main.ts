@@ -31,7 +31,7 @@ import { evaluateTable } from './commands/evaluateTable.js';
 import { runSimulator } from './commands/simulatorNode.js';
 import { readConfig, type Config } from './config.js';
 import { buildGraphs } from './convert/build.js';
-import { ConfigError, InputError } from './errors.js';
+import { ConfigError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import { readContract } from './model/contract.js';
 import { renderReport } from './report/page.js';
@@ -546,7 +546,9 @@ program
 
 program
   .command('run')
-  .description('the ROS 2 node (ros2 run magma_vla node): --ros-args -p config_file:=…')
+  .description(
+    'the ROS 2 node (ros2 run magma_vla node): --ros-args -p config_file:=… -p autostart:=true -p dry_run:=…; the rest: ros2 param describe',
+  )
   .action(async () => {
     const { run } = await import('./commands/run.js');
     const defaultModel = join(root, 'models', 'nano');
@@ -571,7 +573,7 @@ async function main(): Promise<void> {
     await program.parseAsync(ownArgv);
   } catch (error) {
     const text =
-      error instanceof InputError
+      error instanceof InputError || error instanceof RosError
         ? `${error.name}: ${error.message}`
         : String(error instanceof Error ? error.stack : error);
     say(text);

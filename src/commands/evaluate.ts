@@ -100,7 +100,8 @@ export async function evaluate(options: EvaluateOptions): Promise<EvaluateResult
 type Stage = ReturnType<typeof openStage>;
 
 /** Everything this process calls and hears. */
-function openStage(node: RosNode, { node: driver, simulator, trajectories }: EvaluateOptions) {
+function openStage(node: RosNode, options: EvaluateOptions) {
+  const { node: driver, simulator, trajectories, say } = options;
   const latenciesMs: number[] = [];
   let judged: string | null = null;
   let pictureNs: bigint | null = null;
@@ -156,6 +157,8 @@ function openStage(node: RosNode, { node: driver, simulator, trajectories }: Eva
         ...(time.problem() ? ['/clock'] : []),
       ];
       const expected = `expected ${simulator} running and ${driver} active: ros2 launch magma_vla simulation.launch.py`;
+      if (missing().length > 0)
+        say(`waiting for ${missing().join(', ')} (up to ${startTimeoutMs / 1e3} s) …`);
       if (!(await within(startTimeoutMs, () => missing().length === 0)))
         throw new RosError(
           `evaluate: got no ${missing().join(', ')} within ${startTimeoutMs / 1e3} s, ${expected}`,

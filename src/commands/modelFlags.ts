@@ -50,7 +50,7 @@ export async function openFromFlags(
     mismatch: flags.allowMismatch ? 'allow' : 'refuse',
     onProgress: loadProgress(say),
     onMismatch: (sentence) => {
-      say(`warning: ${sentence} (allowed by --allow-mismatch)`);
+      say(`warning: ${sentence} (allowed)`);
       onMismatch(sentence);
     },
   });

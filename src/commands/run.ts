@@ -40,15 +40,21 @@ export async function run(options: RunOptions): Promise<number> {
   const diagnostics = new Diagnostics(node, diagnosed(node, application, lifecycle));
   const ended = endOf(node, lifecycle);
   ros.spin();
-  const starting = application.settings.autostart
-    ? autostart(node, lifecycle, () => application.obstacle(), ended.signal)
-    : null;
+  if (application.settings.autostart)
+    void autostart(node, lifecycle, () => application.obstacle(), ended.signal);
+  else node.log.info(`unconfigured, and autostart is false: ${howToStart(node)}`);
   const code = await ended.code;
-  await starting;
   status.dispose();
   diagnostics.dispose();
   await ros.shutdown();
   return code;
+}
+
+function howToStart(node: RosNode): string {
+  const commands = `ros2 lifecycle set ${node.fullName} configure, then activate`;
+  return node.parameter('config_file') === ''
+    ? `${commands}; config_file is empty: -p config_file:=<robot.yaml>`
+    : commands;
 }
 
 /** ms between two requests to shut down, while another transition is under way, and for how long. */

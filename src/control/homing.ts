@@ -26,18 +26,21 @@ export function homingAction(
     readonly gripper: number;
     readonly stampNs: bigint;
     readonly episode: number;
+    /** 0 … 1 of the velocity limits that the guard leaves. */
+    readonly speedScale: number;
   },
 ): ActionPrediction | null {
-  const { from, to, gripper, stampNs, episode } = way;
+  const { from, to, gripper, stampNs, episode, speedScale } = way;
+  const share = SHARE * Math.min(1, speedScale);
   const limits = arm.jointNames.map((name) => config.joints!.limits[name]!.velocity);
-  const needed = Math.max(...to.map((q, i) => Math.abs(q - from[i]!) / (SHARE * limits[i]!)));
+  const needed = Math.max(...to.map((q, i) => Math.abs(q - from[i]!) / (share * limits[i]!)));
   const duration = Math.max(needed, SHORTEST);
   if (!(duration <= LONGEST)) return null;
   const period = config.control.policyPeriod;
   const count = Math.ceil(duration / period);
   const steps = Array.from({ length: count }, (_, k) => {
-    const share = minimumJerk((k + 1) / count);
-    return { position: from.map((q, i) => q + share * (to[i]! - q)), gripper };
+    const along = minimumJerk((k + 1) / count);
+    return { position: from.map((q, i) => q + along * (to[i]! - q)), gripper };
   });
   return {
     observationStampNs: stampNs,

@@ -3,39 +3,29 @@
  * configured means that the model has answered, active that the guard has taken up the arm, inactive that the arm rests.
  */
 import type { Config } from '../config.js';
+import type { Aligner } from '../control/align.js';
 import type { Instant } from '../control/clock.js';
-import { homingAction } from '../control/homing.js';
-import type { SessionEnd } from '../control/session.js';
 import { RosError } from '../errors.js';
-import { inArmOrder } from '../control/align.js';
 import { GuardLog } from '../safety/guardLog.js';
-import type { Reason } from '../types.js';
 import type { LifecycleHandlers, LifecycleState, RosNode, Transition } from '../robot/ros/ros.js';
 import { RosTime } from '../robot/ros/rosTime.js';
+import { ArmControl } from './armControl.js';
 import { type Equipment, equip } from './equipment.js';
-import { InstructionServer } from './instructionServer.js';
-import { LiveSession } from './liveSession.js';
-import { type ControlObserver, together } from './observers.js';
+import { type InstructionPort, InstructionServer } from './instructionServer.js';
+import type { LiveSession } from './liveSession.js';
 import { offerOperator } from './operator.js';
 import type { ApplicationPorts } from './ports.js';
-import { declareSettings, readSettings, type Settings, withSettings } from './settings.js';
-import { Stops } from './stops.js';
+import { declareSettings, readSettings, refuseState, type Settings } from './settings.js';
+import { Stops, withRemedy } from './stops.js';
 
 /** s. A model of several gigabytes takes minutes to load. */
 const DEADLINES: Readonly<Record<Transition, number>> = {
   configure: 1800,
-  activate: 15,
-  deactivate: 15,
+  activate: 20,
+  deactivate: 20,
   cleanup: 30,
   shutdown: 30,
 };
-
-/** How long activation waits for inputs, and how often it looks, ms. */
-const PATIENCE_MS = 2000;
-const LOOK_MS = 50;
-
-/** Holds that pass by themselves: what latches ends a task anyway. */
-const OUTSIDE: ReadonlySet<string> = new Set(['notEnabled', 'clockSilent']);
 
 export class Application implements LifecycleHandlers {
   readonly deadlines = DEADLINES;
@@ -44,26 +34,26 @@ export class Application implements LifecycleHandlers {
   readonly #node: RosNode;
   readonly #ports: ApplicationPorts;
   readonly #state: () => LifecycleState;
-  readonly #log: GuardLog;
+  readonly #control: ArmControl;
   #equipment: Equipment | null = null;
-  #session: LiveSession | null = null;
-  #effective: Config | null = null;
-  #ending = false;
-  #isTakenOver = false;
-  /** What an operator asked for and is still being done. */
+  #isConfiguring = false;
+  /** What an operator or a transition asked for and is still being done. */
   #busy: { readonly what: string; readonly done: Promise<void> } | null = null;
-  /** Why the arm must not be taken up any more; null: it may. */
-  #giveUp: string | null = null;
 
   constructor(node: RosNode, ports: ApplicationPorts, state: () => LifecycleState) {
     this.#node = node;
     this.#ports = ports;
     this.#state = state;
-    this.#log = new GuardLog((line, weight) => node.log[weight](line));
+    this.#control = new ArmControl({
+      ...{ node, clock: ports.clock, stops: this.stops },
+      now: () => this.now(),
+      log: new GuardLog((line, weight) => node.log[weight](line)),
+    });
     declareSettings(node, state);
+    node.onParameterChange((changes) => this.#refuseChange([...changes.keys()]));
     node.onParameterChanged((changes) => {
       const scale = changes.get('speed_scale');
-      if (scale !== undefined) this.#session?.guard.setSpeedScale(Number(scale));
+      if (scale !== undefined) this.session?.guard.setSpeedScale(Number(scale));
     });
     this.time = new RosTime({
       node,
@@ -90,70 +80,65 @@ export class Application implements LifecycleHandlers {
   }
 
   get session(): LiveSession | null {
-    return this.#session;
+    return this.#control.session;
   }
 
   get isTakenOver(): boolean {
-    return this.#isTakenOver;
+    return this.#control.isTakenOver;
   }
 
-  /** robot.yaml with the parameters of the latest activation. */
+  /** robot.yaml with the parameters of the running session; without one, as configured. */
   get effective(): Config | null {
-    return this.#effective ?? this.#equipment?.config ?? null;
+    return this.#control.effective ?? this.#equipment?.config ?? null;
+  }
+
+  /** Whether nothing is sent: now, or by the next activation. */
+  get isDryRun(): boolean {
+    const { effective } = this.#control;
+    return effective?.dryRun ?? (this.settings.dryRun || (this.#equipment?.config.dryRun ?? false));
   }
 
   /** What stands in the way of motion that can be known at once; null: nothing. */
   obstacle(): string | null {
-    const objection = this.stops.objection() ?? this.#equipment?.aligner.missing() ?? null;
-    return objection && withRemedy(objection, this.stops.latched);
+    return this.#control.obstacle(this.#equipment);
   }
 
   // ── Lifecycle ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async configure(): Promise<void> {
     await this.#dispose();
-    const { settings } = this;
-    this.#equipment = await equip({
-      ...{ node: this.#node, ports: this.#ports, settings, stops: this.stops },
-      now: () => this.now(),
-      instructions: (config, aligner) =>
-        new InstructionServer(this.#node, {
-          refusal: () => this.#refusal(),
-          begin: (instruction) => {
-            aligner.beginEpisode(instruction, `new instruction: ${instruction}`);
-            return aligner.episode;
-          },
-          end: (because) => {
-            aligner.beginEpisode(null, because);
-            this.#session?.loop.stop(because);
-          },
-          latched: () => this.stops.latched,
-          isActive: () => this.#session !== null,
-          tick: () => this.#session?.loop.last ?? null,
-          now: () => this.now(),
-          config,
-        }),
-    });
+    this.#isConfiguring = true;
+    try {
+      this.#equipment = await equip({
+        ...{ node: this.#node, ports: this.#ports, settings: this.settings, stops: this.stops },
+        now: () => this.now(),
+        instructions: (config, aligner) =>
+          new InstructionServer(this.#node, { ...this.#port(aligner), config }),
+      });
+    } finally {
+      this.#isConfiguring = false;
+    }
+    this.#control.bar(null);
   }
 
   async activate(): Promise<void> {
     await this.#exclusive('activate', () => this.#takeUp());
   }
 
+  /** Nothing takes up the arm behind its back: what is under way is given up or done first. */
   async deactivate(): Promise<void> {
-    const because = 'The node was deactivated.';
-    await this.#noMore(because);
-    await this.#letGo(because);
-    this.#isTakenOver = false;
+    await this.#end('The node was deactivated.');
+    this.#control.bar(null);
   }
 
   async cleanup(): Promise<void> {
+    await this.#end('The node is being cleaned up.');
     await this.#dispose();
   }
 
   async shutdown(): Promise<void> {
     try {
-      await this.deactivate();
+      await this.#end('The node shuts down.');
     } finally {
       await this.#dispose();
     }
@@ -161,10 +146,11 @@ export class Application implements LifecycleHandlers {
 
   /** A transition downwards failed: nothing may leave the node any more. */
   async onError(error: Error): Promise<void> {
+    this.#control.bar('the node failed');
     this.stops.stop({ code: 'controlFailed', message: error.message });
     this.#equipment?.robot.close(error.message);
-    this.#abandon('the node failed');
-    this.#isTakenOver = false;
+    this.#control.abandon('the node failed');
+    this.#control.handBack();
     await this.#dispose();
   }
 
@@ -177,240 +163,128 @@ export class Application implements LifecycleHandlers {
 
   rearm(): Promise<string | null> {
     return this.#asked('rearm', () => {
-      const refused = this.#session?.guard.rearm(this.now().nowNs) ?? null;
+      const { session } = this;
+      if (!session && this.#state() === 'active' && !this.isTakenOver)
+        throw new RosError('control has ended; deactivate the node, re-arm, and activate it');
+      if (session && this.stops.latched && !session.guard.latched)
+        throw new RosError('the stop is only just being carried out; try again');
+      const because = 'An operator re-armed; tasks begin anew.';
+      const refused = session?.guard.rearm(this.now().nowNs) ?? null;
       if (refused) throw new RosError(refused.message);
+      session?.loop.stop(because);
       this.stops.forget();
       this.#equipment?.robot.acknowledge();
-      this.#equipment?.instructions.stop('An operator re-armed; tasks begin anew.');
+      this.#equipment?.instructions.stop(because);
       return Promise.resolve();
     });
   }
 
   takeOver(): Promise<string | null> {
-    return this.#asked('takeover', async () => {
-      if (!this.#session && !this.#isTakenOver)
-        throw new RosError(`nothing to take over: the node is ${this.#state()}`);
-      await this.#letGo('A person takes over.');
-      this.#isTakenOver = true;
+    return this.#asked('takeover', () => {
+      this.#expectActive();
+      return this.#control.takeOver(this.#equipment);
     });
   }
 
   resume(): Promise<string | null> {
     return this.#asked('resume', async () => {
-      if (!this.#isTakenOver) return;
-      await this.#takeUp();
-      this.#isTakenOver = false;
+      this.#expectActive();
+      if (this.#control.isTakenOver) await this.#takeUp();
+      else if (!this.session)
+        throw new RosError('control has ended; deactivate and activate the node');
     });
   }
 
   goHome(): Promise<string | null> {
     return this.#asked('go home', () => {
-      this.#sendHome();
+      this.#expectActive();
+      this.#control.sendHome(this.#equipment!, this.settings.speedScale);
       return Promise.resolve();
     });
   }
 
-  // ── The arm ───────────────────────────────────────────────────────────────────────────────────────────────────────
+  // ── Parts ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @throws RosError saying what stands in the way. */
   async #takeUp(): Promise<void> {
-    const equipment = this.#equipment;
-    if (!equipment) throw new RosError('the node is not configured');
-    if (this.#session || this.#ending)
-      throw new RosError('control over the arm has not ended yet; try again');
-    const { settings } = this;
-    const config = withSettings(equipment.config, settings);
-    if (config.guard.watchdog <= 1 / config.control.rateHz)
-      throw new RosError(
-        `control_rate: got ${config.control.rateHz} Hz, expected a period below the watchdog of ${config.guard.watchdog} s`,
-      );
-    await this.#checkReadiness(equipment, config);
-    const { aligner, arm, robot, policy, recorder, observers, instructions } = equipment;
-    aligner.beginEpisode(null, 'control takes up the arm');
-    if (!config.dryRun) robot.open();
-    this.#effective = config;
-    try {
-      this.#session = await LiveSession.begin({
-        ...{ config, aligner, robot, stops: this.stops, log: this.#log },
-        arm: arm?.arm ?? null,
-        capsules: arm?.capsules ?? null,
-        policy: policy.policy,
-        clock: {
-          now: () => this.now(),
-          sleepUntil: (nowNs, signal) => this.#ports.clock.sleepUntil(nowNs, signal),
-        },
-        until: () => this.#giveUp,
-        traces: tracesOf(policy.traceCamera, settings.tracePeriod),
-        observer: together(
-          ...observers,
-          instructions.observer,
-          recorder.observer,
-          this.#haltWatch(equipment),
-        ),
-        speedScale: settings.speedScale,
-        onFailure: (error) => this.#failed(error),
-      });
-    } catch (error) {
-      robot.close();
-      throw error;
-    }
+    if (!this.#equipment) throw new RosError('the node is not configured');
+    await this.#control.takeUp(this.#equipment, () => this.settings);
   }
 
-  /** Inputs that have only just been subscribed to get a moment to arrive. */
-  async #checkReadiness(equipment: Equipment, { dryRun }: Config): Promise<void> {
-    const { robot } = equipment;
-    for (
-      let waited = 0;
-      this.obstacle() !== null && this.#giveUp === null && waited < PATIENCE_MS;
-      waited += LOOK_MS
-    )
-      await this.#later(LOOK_MS);
-    this.#refuseWhereObstructed();
-    for (const { severity, sentence } of await robot.check()) {
-      if (severity === 'refuse' && !dryRun) throw new RosError(sentence);
-      this.#node.log.warn(sentence);
-    }
-    const disagreement = equipment.tf();
-    if (disagreement !== null) this.#node.log.warn(disagreement);
-    this.#refuseWhereObstructed();
+  #expectActive(): void {
+    if (this.#state() !== 'active' || !this.#equipment)
+      throw new RosError(`the node is ${this.#state()}, expected active`);
   }
 
-  /** @throws RosError */
-  #refuseWhereObstructed(): void {
-    const obstacle = this.#giveUp ?? this.obstacle();
-    if (obstacle !== null) throw new RosError(obstacle);
-  }
-
-  #later(ms: number): Promise<void> {
-    const { clock } = this.#ports;
-    return clock.sleepUntil(clock.now().nowNs + BigInt(ms) * 1_000_000n);
-  }
-
-  /** Brings the arm to rest and closes the outputs. @throws RosError where it did not come to rest. */
-  async #letGo(because: string): Promise<void> {
-    const session = this.#session;
-    this.#equipment?.instructions.stop(because);
-    if (!session) return;
-    let end: SessionEnd;
-    try {
-      end = await session.end(because);
-    } finally {
-      this.stops.remember(session.guard.latched);
-      this.#session = null;
-      this.#equipment?.robot.close(because);
-    }
-    if (!end.atRest)
-      throw new RosError('it is not certain that the arm rests: its readings do not say so');
-  }
-
-  /** Control that does not end in time may end later: until then nobody takes up the arm. */
-  #abandon(because: string): void {
-    const session = this.#session;
-    this.#session = null;
-    if (!session) return;
-    this.#ending = true;
-    const ended = (): void => void (this.#ending = false);
-    session.end(because).then(ended, ended);
-  }
-
-  #sendHome(): void {
-    const session = this.#session;
-    const equipment = this.#equipment;
-    const home = equipment?.config.home;
-    if (!session || !equipment) throw new RosError(`the node is ${this.#state()}, expected active`);
-    const { aligner, arm, config } = equipment;
-    if (!home || !arm)
-      throw new RosError('home: got nothing, expected joint positions in robot.yaml');
-    if (this.stops.latched) throw new RosError(withRemedy(this.stops.latched, this.stops.latched));
-    const { joints } = aligner.measured();
-    const from = joints && inArmOrder(arm.arm, joints);
-    if (!from) throw new RosError('the joints of the arm are not known');
-    equipment.instructions.stop('The arm goes home.');
-    aligner.beginEpisode(null, 'the arm goes home');
-    const at = this.now();
-    const action = homingAction(this.#effective ?? config, arm.arm, {
-      from,
-      to: arm.arm.jointNames.map((name, i) => home[name] ?? from[i]!),
-      gripper: aligner.gripper ?? 1,
-      stampNs: at.stampNs,
-      episode: aligner.episode,
-    });
-    if (!action) throw new RosError('the home pose is too far away for one slow motion');
-    const observation = {
-      stampNs: at.stampNs,
-      episode: aligner.episode,
-      instruction: '',
-      ...{ images: {}, joints, endEffector: null, gripper: null },
+  #port(aligner: Aligner): Omit<InstructionPort, 'config'> {
+    return {
+      begin: (instruction) => {
+        aligner.beginEpisode(instruction, `new instruction: ${instruction}`);
+        return aligner.episode;
+      },
+      end: (because) => {
+        aligner.beginEpisode(null, because);
+        this.session?.loop.stop(because);
+      },
+      refusal: () => this.#refusal(),
+      latched: () => this.stops.latched,
+      isActive: () => this.session !== null,
+      restless: () => this.#control.isRestless,
+      tick: () => this.session?.loop.last ?? null,
+      now: () => this.now(),
     };
-    const refused = session.loop.deliver(
-      { ok: true, value: action },
-      { observation, requestedNs: at.nowNs },
-      at,
-    );
-    if (refused) throw new RosError(refused.message);
   }
 
   /** Why no instruction is accepted now. */
   #refusal(): string | null {
-    if (this.#isTakenOver) return 'a person has taken over; call ~/set_takeover with false first';
-    if (!this.#session) return `the node is ${this.#state()}; activate it first`;
+    if (this.isTakenOver) return 'a person has taken over; call ~/set_takeover with false first';
     const { latched } = this.stops;
-    return latched && withRemedy(latched, latched);
+    if (!this.session)
+      return this.#state() === 'active'
+        ? 'control has ended; deactivate and activate the node'
+        : `the node is ${this.#state()}; activate it first`;
+    const objection = this.stops.objection();
+    return objection && withRemedy(objection, latched);
   }
 
-  #failed(error: Error): void {
-    this.#node.log.error(`control failed: ${error.message}`);
-    this.stops.stop({ code: 'controlFailed', message: `Control failed: ${error.message}.` });
-    this.#equipment?.robot.close(error.message);
-    this.#abandon('control failed');
+  /** What is being read must not change meanwhile. */
+  #refuseChange(names: readonly string[]): string | null {
+    const as = this.#isConfiguring ? 'inactive' : this.#busy ? 'active' : null;
+    if (as === null || !names.some((name) => refuseState(name, as) !== null)) return null;
+    return `${this.#isConfiguring ? 'configure' : this.#busy!.what} is under way; try again`;
   }
 
   /** The ROS clock jumped: what was read before it means nothing. */
   #flush(because: string): void {
-    if (this.#session) this.stops.stop({ code: 'clockJump', message: `${because}.` });
-    this.#session?.loop.stop(because);
+    if (this.session) this.stops.stop({ code: 'clockJump', message: `${because}.` });
+    this.session?.loop.stop(because);
     this.#equipment?.robot.forget(because);
     this.#equipment?.aligner.forgetReadings(because);
     this.#equipment?.forgetTransforms();
   }
 
-  /**
-   * At every halt: the seconds before it are written down; and where something around the arm stopped it, the task has
-   * ended. What comes back (consent, a clock, an operator's word) begins no motion by itself: a new instruction does.
-   */
-  #haltWatch({ recorder, instructions }: Equipment): ControlObserver {
-    let wasHalted = false;
-    return {
-      onTick: ({ verdict }) => {
-        const isHalted = verdict.outcome === 'halt';
-        if (isHalted && !wasHalted) {
-          this.#node.log.warn(`halt: ${verdict.reasons.map(({ message }) => message).join(' ')}`);
-          void this.#writeDown(recorder, verdict.reasons);
-        }
-        wasHalted = isHalted;
-        const outside = verdict.reasons.find(({ code }) => OUTSIDE.has(code));
-        if (isHalted && outside && instructions.instruction !== null)
-          instructions.stop(outside.message);
-      },
-    };
-  }
-
-  async #writeDown(recorder: Equipment['recorder'], reasons: readonly Reason[]): Promise<void> {
-    const because = reasons.map(({ code, message }) => `${code}: ${message}`).join(' ');
-    const path = await recorder.dump(because);
-    if (path !== null) this.#node.log.warn(`the seconds before the halt are in ${path}`);
+  /** The arm is let go, and stays barred. @throws RosError where it is not seen to rest. */
+  async #end(because: string): Promise<void> {
+    this.#control.bar(because);
+    try {
+      await this.#busy?.done;
+    } catch {
+      // Whoever asked for it is told.
+    }
+    await this.#control.letGo(this.#equipment, because);
+    this.#control.handBack();
   }
 
   async #dispose(): Promise<void> {
     const equipment = this.#equipment;
     this.#equipment = null;
-    this.#effective = null;
     await equipment?.dispose();
   }
 
   // ── One thing at a time ───────────────────────────────────────────────────────────────────────────────────────────
 
   async #exclusive(what: string, act: () => Promise<void>): Promise<void> {
+    const { barred } = this.#control;
+    if (barred !== null) throw new RosError(`${what}: ${barred}`);
     if (this.#busy) throw new RosError(`${what}: ${this.#busy.what} is still under way`);
     const done = act();
     this.#busy = { what, done };
@@ -418,18 +292,6 @@ export class Application implements LifecycleHandlers {
       await done;
     } finally {
       this.#busy = null;
-    }
-  }
-
-  /** What an operator asked for is given up or done: nothing takes up the arm behind a transition's back. */
-  async #noMore(because: string): Promise<void> {
-    this.#giveUp = because;
-    try {
-      await this.#busy?.done;
-    } catch {
-      // Whoever asked for it is told.
-    } finally {
-      this.#giveUp = null;
     }
   }
 
@@ -442,14 +304,4 @@ export class Application implements LifecycleHandlers {
       return error instanceof Error ? error.message : String(error);
     }
   }
-}
-
-function withRemedy({ message }: Reason, latched: Reason | null): string {
-  return latched ? `stopped: ${message} Call ~/rearm when it is safe.` : message;
-}
-
-function tracesOf(camera: string | null, period: number) {
-  return camera !== null && period > 0
-    ? { period, lockstepLatency: 0, what: () => ({ camera, marks: [] }) }
-    : null;
 }

@@ -166,9 +166,10 @@ class Decisions implements ControlObserver, Disposable {
 function annotationsOf(node: RosNode): RosPublisher | null {
   try {
     return node.publisher('foxglove_msgs/msg/ImageAnnotations', '~/annotations', qos.state);
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    node.log.info(`no ~/annotations: ${message}`);
+  } catch {
+    node.log.info(
+      'no ~/annotations: foxglove_msgs is not installed; ~/annotated_image shows the same',
+    );
     return null;
   }
 }

@@ -12,13 +12,13 @@ export function diagnosed(
 ): DiagnosticsSource {
   return {
     facts: () => {
-      const { equipment, settings, stops } = application;
+      const { equipment, stops } = application;
       return {
         now: application.now(),
         robot: equipment?.config.robot ?? '',
         lifecycle: lifecycle.state,
         isTakenOver: application.isTakenOver,
-        isDryRun: application.effective?.dryRun ?? settings.dryRun,
+        isDryRun: application.isDryRun,
         latched: stops.latched,
         clock: application.time.problem(),
         failures: node.failures,

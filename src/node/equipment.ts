@@ -14,7 +14,7 @@ import type { ControlObserver } from './observers.js';
 import type { ApplicationPorts, ArmModel, FlightRecorder, OpenedPolicy } from './ports.js';
 import { Monitor } from './monitor.js';
 import { robotDescription } from './robotDescription.js';
-import type { Settings } from './settings.js';
+import { type Settings, withRate } from './settings.js';
 import { Shadow } from './shadow.js';
 import { asGuardReason, type Stops } from './stops.js';
 
@@ -61,10 +61,10 @@ export async function equip(options: EquipOptions): Promise<Equipment> {
 
 async function build(options: EquipOptions, undo: (() => unknown)[]): Promise<Equipment> {
   const { node, ports, settings, stops, now } = options;
-  const say = (line: string): void => node.log.info(line);
+  const say = (line: string): void => node.log[line.startsWith('warning:') ? 'warn' : 'info'](line);
   if (settings.configFile === '')
     throw new ConfigError('config_file', 'nothing', 'the robot.yaml of this robot');
-  const config = ports.readConfig(settings.configFile);
+  const config = withRate(ports.readConfig(settings.configFile), settings);
 
   // 1. Who decides, and for which arm: what does not fit is found before anything is subscribed.
   const arm = await readArm(node, ports, config);
@@ -78,7 +78,7 @@ async function build(options: EquipOptions, undo: (() => unknown)[]): Promise<Eq
   const recorder = ports.flightRecorder(config, now, (line) => node.log.warn(line));
   undo.push(() => recorder.close());
   const robot = new RosRobot({
-    ...{ node, config, now },
+    ...{ node, config, now, arm: arm?.arm ?? null },
     onRefused: (topic, error) => node.log.warn(`${topic}: ${error.message}`),
   });
   undo.push(() => robot.stop());

@@ -21,18 +21,23 @@ const MESSAGES = {
 } as const;
 
 export function offerOperator(node: RosNode, port: OperatorPort): Disposable {
+  const told = (asked: string, refused: string | null, done: keyof typeof MESSAGES): RosMessage => {
+    if (refused === null) node.log.info(`${asked}: ${MESSAGES[done]}`);
+    else node.log.warn(`${asked}: refused: ${refused}`);
+    return answer(refused, MESSAGES[done]);
+  };
   const services = [
     node.service(TRIGGER, '~/stop', () => {
       port.stop('An operator asked for a stop (~/stop).');
       return { success: true, message: MESSAGES.stop };
     }),
-    node.service(TRIGGER, '~/rearm', async () => answer(await port.rearm(), MESSAGES.rearm)),
+    node.service(TRIGGER, '~/rearm', async () => told('~/rearm', await port.rearm(), 'rearm')),
     node.service('std_srvs/srv/SetBool', '~/set_takeover', async ({ data }) =>
       data === true
-        ? answer(await port.takeOver(), MESSAGES.takeOver)
-        : answer(await port.resume(), MESSAGES.resume),
+        ? told('~/set_takeover', await port.takeOver(), 'takeOver')
+        : told('~/set_takeover', await port.resume(), 'resume'),
     ),
-    node.service(TRIGGER, '~/go_home', async () => answer(await port.goHome(), MESSAGES.home)),
+    node.service(TRIGGER, '~/go_home', async () => told('~/go_home', await port.goHome(), 'home')),
   ];
   return { dispose: () => services.forEach((service) => service.dispose()) };
 }

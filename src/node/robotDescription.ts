@@ -2,6 +2,9 @@
 import { RosError } from '../errors.js';
 import { qos, type RosNode } from '../robot/ros/ros.js';
 
+/** How the error begins where nothing was published. */
+export const NO_DESCRIPTION = 'robot_description';
+
 /** A URDF of a real arm has tens of kilobytes. */
 const MAX_LENGTH = 10_000_000;
 
@@ -19,7 +22,7 @@ export async function robotDescription(node: RosNode, timeoutMs: number): Promis
       () =>
         reject(
           new RosError(
-            `robot_description: got nothing on ${topic} within ${timeoutMs / 1e3} s, expected a URDF (or description.urdf in robot.yaml)`,
+            `${NO_DESCRIPTION}: got nothing on ${topic} within ${timeoutMs / 1e3} s, expected a URDF (or description.urdf in robot.yaml)`,
           ),
         ),
       timeoutMs,

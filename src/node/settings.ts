@@ -3,6 +3,7 @@
  * itself is in robot.yaml.
  */
 import type { Config } from '../config.js';
+import { ConfigError } from '../errors.js';
 import type { LifecycleState, ParameterDescription, RosNode } from '../robot/ros/ros.js';
 
 export interface Settings {
@@ -117,8 +118,9 @@ const parameters: readonly (ParameterDescription & { readonly when: When })[] = 
     name: 'control_rate',
     value: 0,
     range: { from: 0, to: 1000 },
-    description: "Control ticks per second, at least 5; 0: robot.yaml's rateHz.",
-    when: 'notActive',
+    description:
+      "Control ticks per second, at least 5; 0: robot.yaml's rateHz. Read when the node is configured.",
+    when: 'unconfigured',
   },
   {
     name: 'policy_rate',
@@ -152,7 +154,7 @@ export function declareSettings(node: RosNode, state: () => LifecycleState): voi
     });
   node.onParameterChange((changes) => {
     for (const [name, value] of changes) {
-      const refused = refuseState(name, state()) ?? refuseValue(name, value);
+      const refused = refuseValue(name, value) ?? refuseState(name, state());
       if (refused !== null) return refused;
     }
     return null;
@@ -161,8 +163,10 @@ export function declareSettings(node: RosNode, state: () => LifecycleState): voi
 
 export function refuseState(name: string, state: LifecycleState): string | null {
   const when = parameters.find((parameter) => parameter.name === name)?.when ?? 'always';
-  if (when === 'unconfigured' && state !== 'unconfigured')
-    return `${name} is read when the node is configured; the node is ${state}: clean it up first`;
+  if (when === 'unconfigured' && state !== 'unconfigured') {
+    const first = state === 'active' ? 'deactivate it, then clean it up' : 'clean it up';
+    return `${name} is read when the node is configured; the node is ${state}: ${first}, set it, and configure anew`;
+  }
   if (when === 'notActive' && state === 'active')
     return `${name} does not change while the node is active: deactivate it first`;
   return null;
@@ -201,14 +205,28 @@ export function readSettings(node: RosNode): Settings {
   };
 }
 
-/** robot.yaml as the parameters have it. Dry run: where either says so. */
-export function withSettings(config: Config, settings: Settings): Config {
-  const { controlRate, policyRate, dryRun } = settings;
-  const rateHz = controlRate > 0 ? controlRate : config.control.rateHz;
+/**
+ * robot.yaml with the control rate of the parameters: outputs, guard and loop must agree on it.
+ * @throws ConfigError where the watchdog is not longer than a control period then.
+ */
+export function withRate(config: Config, { controlRate }: Settings): Config {
+  if (controlRate === 0) return config;
+  const { watchdog } = config.guard;
+  if (!(watchdog > 1 / controlRate))
+    throw new ConfigError(
+      'control_rate',
+      `${controlRate} Hz`,
+      `a period below the watchdog of ${watchdog} s (guard.watchdog in robot.yaml)`,
+    );
+  return { ...config, control: { ...config.control, rateHz: controlRate } };
+}
+
+/** robot.yaml as an activation has it. Dry run: where either says so. */
+export function withSettings(config: Config, { policyRate, dryRun }: Settings): Config {
   const policyPeriod = policyRate > 0 ? 1 / policyRate : config.control.policyPeriod;
   return {
     ...config,
-    control: { ...config.control, rateHz, policyPeriod },
+    control: { ...config.control, policyPeriod },
     dryRun: dryRun || config.dryRun,
   };
 }

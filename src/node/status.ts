@@ -47,7 +47,7 @@ export function statusOf(
   const tick = session?.loop.last ?? null;
   const status: NodeStatus = {
     state: stateOf(application, lifecycle),
-    dryRun: application.effective?.dryRun ?? settings.dryRun,
+    dryRun: application.isDryRun,
     enabled: !holds.some(({ code }) => code === 'notEnabled'),
     latched: latched?.message ?? '',
     instruction: equipment?.instructions.instruction ?? '',
@@ -61,7 +61,7 @@ export function statusOf(
       return { status, outcome: verdict };
     return { status, outcome: { outcome: 'halt', reasons: [latched, ...verdict.reasons] } };
   }
-  const message = `The node is ${status.state}: nothing is sent.`;
+  const message = `${standing(status.state)}: nothing is sent.`;
   const reasons = [
     ...(latched ? [latched] : []),
     ...holds.filter(({ code }) => code !== latched?.code),
@@ -74,6 +74,14 @@ function stateOf(application: Application, { state }: Pick<RosLifecycle, 'state'
   if (application.isTakenOver) return 'takeover';
   const { session, stops } = application;
   const tick = session?.loop.last;
+  if (!session && state === 'active') return stops.latched ? 'latched' : 'failed';
   if (!session || !tick) return stops.latched ? 'latched' : state;
   return stateFromVerdict(tick.verdict, stops.latched);
+}
+
+function standing(state: string): string {
+  if (state === 'takeover') return 'A person has taken over (~/set_takeover with false ends that)';
+  if (state === 'latched') return 'Stopped until ~/rearm';
+  if (state === 'failed') return 'Control has ended; deactivate and activate the node';
+  return `The node is ${state}`;
 }

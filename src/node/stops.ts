@@ -70,3 +70,8 @@ function answerOf(source: StopSource): GuardReason | null {
 export function asGuardReason({ code, message }: Reason): GuardReason {
   return { code: code in REASONS ? (code as GuardReason['code']) : 'commandRefused', message };
 }
+
+/** An objection in operator words, with what ends a latched stop. */
+export function withRemedy({ message }: Reason, latched: Reason | null): string {
+  return latched ? `stopped: ${message} Call ~/rearm when it is safe.` : message;
+}

@@ -127,7 +127,7 @@ export class Guard {
 
   /**
    * Ends a latched stop, on an operator's word only. Returns why not: while the arm still brakes, or the last measurement
-   * is not to be relied on. Where the arm is not where it was commanded to be, motion begins anew from where it is.
+   * is not to be relied on. Motion begins anew from where the arm is.
    */
   rearm(nowNs: bigint): Reason | null {
     if (this.latch === null) return null;
@@ -136,7 +136,7 @@ export class Guard {
       const [problem] = this.output.measure(this.lastMeasured, nowNs);
       if (problem !== undefined) return problem;
       if (reportsMotion(this.lastMeasured)) return this.note(armMoves());
-      if (this.output.checkTracking() !== null) this.output.seed(nowNs);
+      this.output.seed(nowNs);
     }
     this.latch = null;
     this.startRamp(nowNs);
@@ -204,7 +204,7 @@ export class Guard {
         found.push(
           reason(
             'tickGap',
-            `No control tick for ${seconds(elapsed)}, the watchdog allows ${seconds(watchdog)}.`,
+            `No control tick for ${seconds(elapsed)}, the watchdog allows ${seconds(watchdog)}: the computer was too busy.`,
           ),
         );
     }

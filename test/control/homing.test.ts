@@ -9,6 +9,7 @@ const way = (to: readonly number[]) => ({
   gripper: 0.25,
   stampNs: 5n,
   episode: 3,
+  speedScale: 1,
 });
 const stepsOf = (to: readonly number[]) => {
   const action = homingAction(config, testArm, way(to));
@@ -33,6 +34,13 @@ describe('the way home', () => {
     expect(Math.max(...speeds)).toBeLessThan((15 / 8) * 0.2 * limit);
     expect(Math.max(...speeds)).toBeGreaterThan(0.2 * limit);
     expect(Math.min(...speeds)).toBeGreaterThan(0);
+  });
+
+  it('is as much slower as the speed scale says, and refused where that takes too long', () => {
+    const to = HOME.map((q, i) => (i === 0 ? q + 1 : q));
+    const half = homingAction(config, testArm, { ...way(to), speedScale: 0.5 });
+    expect(half!.chunk.steps.length).toBeGreaterThan(1.8 * stepsOf(to).length);
+    expect(homingAction(config, testArm, { ...way(to), speedScale: 0 })).toBeNull();
   });
 
   it('is refused where one slow motion does not reach it, or it is no number', () => {

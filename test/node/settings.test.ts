@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { refuseState, refuseValue, withSettings } from '../../src/node/settings.js';
+import { refuseState, refuseValue, withRate, withSettings } from '../../src/node/settings.js';
 import { testConfig } from '../support/controlRobot.js';
 
 const settings = {
@@ -22,12 +22,12 @@ const settings = {
 
 describe('parameters', () => {
   it('that a configured node has read are refused until it is cleaned up', () => {
-    expect(refuseState('model', 'inactive')).toMatch(/the node is inactive: clean it up first/);
+    expect(refuseState('model', 'inactive')).toMatch(/the node is inactive: clean it up, set it/);
     expect(refuseState('model', 'unconfigured')).toBeNull();
   });
 
   it('that change how an active arm is driven are refused while it is active', () => {
-    for (const name of ['dry_run', 'control_rate', 'policy_rate', 'trace_period']) {
+    for (const name of ['dry_run', 'policy_rate', 'trace_period']) {
       expect(refuseState(name, 'active')).toMatch(/deactivate it first/);
       expect(refuseState(name, 'inactive')).toBeNull();
     }
@@ -57,7 +57,14 @@ describe('parameters', () => {
   it("rates of 0 are robot.yaml's", () => {
     const config = testConfig();
     expect(withSettings(config, settings).control).toEqual(config.control);
-    const faster = withSettings(config, { ...settings, controlRate: 100, policyRate: 10 });
-    expect(faster.control).toMatchObject({ rateHz: 100, policyPeriod: 0.1 });
+    const { rateHz } = withRate(config, { ...settings, controlRate: 100 }).control;
+    const { policyPeriod } = withSettings(config, { ...settings, policyRate: 10 }).control;
+    expect([rateHz, policyPeriod]).toEqual([100, 0.1]);
+  });
+
+  it('of a control rate slower than the watchdog are refused', () => {
+    expect(() => withRate(testConfig(), { ...settings, controlRate: 5 })).toThrow(
+      /control_rate: got 5 Hz, expected a period below the watchdog/,
+    );
   });
 });

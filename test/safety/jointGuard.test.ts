@@ -237,7 +237,11 @@ describe('the joint guard halts', () => {
     const [before, speed] = [bench.position[0]!, bench.velocity[0]!];
     const verdict = bench.tick([1.5, 0], {}, 5000n * MS);
     expect(verdict.reasons).toEqual([
-      { code: 'tickGap', message: 'No control tick for 5.000 s, the watchdog allows 0.100 s.' },
+      {
+        code: 'tickGap',
+        message:
+          'No control tick for 5.000 s, the watchdog allows 0.100 s: the computer was too busy.',
+      },
     ]);
     // Braking at 2 rad/s² for 0.1 s.
     expect(bench.position[0]).toBeCloseTo(before + (speed - 0.2) * 0.1, 9);
