@@ -100,7 +100,7 @@ export class ControlLoop {
     return this.#last;
   }
 
-  /** 0 closed, 1 open: what the gripper was last told. Null before the first. */
+  /** 0 closed, 1 open: what the gripper was last told. Null before the first, and from a halt on until the next. */
   get gripper(): number | null {
     return this.#player.gripper;
   }
@@ -243,6 +243,7 @@ export class ControlLoop {
   #send(verdict: Verdict): boolean {
     this.#player.confirm(verdict);
     if (this.#config.dryRun) return false;
+    if (verdict.outcome === 'halt') this.#robot.hold?.();
     this.#robot.send(verdict.command);
     return true;
   }

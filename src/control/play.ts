@@ -54,7 +54,7 @@ export class Player {
     return this.#prediction;
   }
 
-  /** 0 closed, 1 open: what was last sent. Null before the first. */
+  /** 0 closed, 1 open: what was last sent. Null before the first, and from a halt on until the next. */
   get gripper(): number | null {
     return this.#gripper.current;
   }
@@ -109,9 +109,10 @@ export class Player {
 
   /**
    * What became of the target. The last goal is held until the guard has let the arm get there, for one step period at
-   * most; then the arm rests. A halt ends the action: only a new one moves the arm again.
+   * most; then the arm rests. A halt ends the action: only a new one moves the arm again, and tells the gripper anew.
    */
   confirm(verdict: Verdict): void {
+    if (verdict.outcome === 'halt') this.#gripper.forget();
     this.#gripper.confirm(verdict.command.gripper);
     if (this.#onGoal && verdict.outcome === 'pass') this.#finish();
     if (this.#plan && verdict.outcome === 'halt')

@@ -22,6 +22,11 @@ export interface Robot {
   start(listener: RobotListener): Promise<void>;
   /** Sends one command. Throws UnguardedCommandError on anything the guard did not make. */
   send(command: ArmCommand): void;
+  /**
+   * The guard halts: what is not the arm's motion, as a gripper's, stops too. At every tick of the halt, before its
+   * command; never throws. Absent: commands carry all that moves.
+   */
+  hold?(): void;
   stop(): Promise<void>;
 }
 

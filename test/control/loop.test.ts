@@ -7,7 +7,7 @@ import { ControlLoop } from '../../src/control/loop.js';
 import * as quaternion from '../../src/math/quaternion.js';
 import * as vec3 from '../../src/math/vec3.js';
 import { Guard } from '../../src/safety/guard.js';
-import type { ActionChunk, Observation } from '../../src/types.js';
+import type { ActionChunk, ArmCommand, Observation } from '../../src/types.js';
 import {
   cartesianConfig,
   HOME,
@@ -222,6 +222,29 @@ describe('a robot without arm joints', () => {
     const expected = vec3.add(start.translation, [0.02, 0, 0]);
     expect(vec3.distance(last.pose.translation, expected)).toBeLessThan(1e-4);
     expect(quaternion.angleBetween(last.pose.rotation, start.rotation)).toBeLessThan(1e-6);
+  });
+});
+
+describe('a halt', () => {
+  it.each([
+    ['stops what is not the arm’s motion too, before its command', false, ['hold', 'send']],
+    ['does nothing in a dry run', true, []],
+  ])('%s', async (_, dryRun, expected) => {
+    const { robot, loop, tick } = await begin({ ...testConfig(), dryRun });
+    const calls: string[] = [];
+    const send = robot.send.bind(robot);
+    Object.assign(robot, {
+      hold: () => calls.push('hold'),
+      send: (command: ArmCommand) => {
+        calls.push('send');
+        send(command);
+      },
+    });
+    expect(tick().outcome).not.toBe('halt');
+    expect(calls.splice(0)).toEqual(expected.slice(1));
+    loop.deactivate({ nowNs: robot.stampNs, stampNs: robot.stampNs });
+    expect(tick().outcome).toBe('halt');
+    expect(calls).toEqual(expected);
   });
 });
 

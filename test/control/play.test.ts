@@ -519,6 +519,17 @@ describe('the gripper', () => {
     expect(player.target(40n * MS).gripper).toBeNull();
   });
 
+  it('is told anew after a halt, which it did not outlive', () => {
+    const player = new Player(config, []);
+    player.confirm(sending(gripperAfter(player, 0, 0n)));
+    expect(player.gripper).toBe(0);
+    player.confirm({ ...sending(null), outcome: 'halt' });
+    expect(player.gripper).toBeNull();
+    // Neither open nor closed is wished for, until the opening says so.
+    expect(gripperAfter(player, 0.5, 200n)).toBeNull();
+    expect(gripperAfter(player, 0, 400n)).toBe(0);
+  });
+
   it('is not told anything on a robot that has none', () => {
     expect(gripperAfter(new Player(without(config, 'gripper'), []), 0, 0n)).toBeNull();
   });

@@ -326,8 +326,13 @@ class Peer:
         in_thread(run, answer)
 
     def op_serveAction(self, r):
-        """Goals are told as events and wait for endGoal; `accept` and `cancel` say whether they are agreed to."""
+        """Goals are told as events and wait for endGoal; `accept` and `cancel` say whether they are agreed to, the
+        former after `acceptMs`."""
         cls = get_action(r['type'])
+
+        def agreed(_):
+            time.sleep(r.get('acceptMs', 0) / 1000)
+            return GoalResponse.ACCEPT if r.get('accept', True) else GoalResponse.REJECT
 
         def execute(handle):
             number = self.number()
@@ -346,7 +351,7 @@ class Peer:
 
         self.servers.append(ActionServer(
             self.node, cls, r['action'], execute, callback_group=self.group,
-            goal_callback=lambda _: GoalResponse.ACCEPT if r.get('accept', True) else GoalResponse.REJECT,
+            goal_callback=agreed,
             cancel_callback=lambda _: CancelResponse.ACCEPT if r.get('cancel', True) else CancelResponse.REJECT,
         ))
 

@@ -203,7 +203,11 @@ export class Peer {
   async serveAction(
     action: string,
     type: string,
-    agrees: { readonly accept?: boolean; readonly cancel?: boolean } = {},
+    agrees: {
+      readonly accept?: boolean;
+      readonly acceptMs?: number;
+      readonly cancel?: boolean;
+    } = {},
   ): Promise<PeerActionServer> {
     const goals: (PeerServedGoal & { readonly number: number; isCancelRequested: boolean })[] = [];
     this.wire.told.add((e) => {

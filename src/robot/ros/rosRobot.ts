@@ -1,4 +1,5 @@
 /** A robot behind ROS 2: readings from its topics, guarded commands to its controllers, through a gate. */
+import type { Arm } from '../../arm/kinematics.js';
 import type { DataError } from '../../errors.js';
 import type { Config } from '../../config.js';
 import { assertGuarded } from '../../safety/guard.js';
@@ -16,6 +17,8 @@ export type { Finding, Now } from './outputs/output.js';
 export interface RosRobotOptions {
   readonly node: RosNode;
   readonly config: Config;
+  /** Whose joint limits count beside robot.yaml's; absent or null where there is no description. */
+  readonly arm?: Arm | null;
   readonly now: () => Now;
   /** The first message of each topic that could not be used, and why. */
   readonly onRefused: (topic: string, error: DataError) => void;
@@ -33,10 +36,10 @@ export class RosRobot implements Robot {
 
   /** The gate is closed at first. @throws ConfigError where robot.yaml contradicts itself. */
   constructor(options: RosRobotOptions) {
-    const { node, config } = options;
+    const { node, config, now, arm = null } = options;
     this.#options = options;
     this.#inputs = new Inputs(options);
-    this.#output = commandOutput(node, config);
+    this.#output = commandOutput({ node, config, arm, now });
     this.#gripper = gripperOutput(node, config);
   }
 
@@ -68,11 +71,20 @@ export class RosRobot implements Robot {
     this.#gripper?.begin();
   }
 
-  /** From now on nothing leaves. What was sent ends by itself: bring the arm to rest first. */
+  /**
+   * From now on nothing leaves. What was sent to the arm ends by itself: bring it to rest first. The gripper is held, as by
+   * a halt.
+   */
   close(because = 'not active'): void {
     this.#closed = because;
     this.#isToldOfWithheld = false;
     this.#output?.end();
+    this.hold();
+  }
+
+  /** The gripper's part of a halt: forgets what it was to do, and stops opening; closing goes on. */
+  hold(): void {
+    this.#gripper?.hold(this.#options.now().nowNs);
   }
 
   send(command: ArmCommand): void {

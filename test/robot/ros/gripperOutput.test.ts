@@ -39,6 +39,69 @@ function bench(): { link: Link; gripper: GripperOutput; end: (refused?: string) 
   return { link, gripper, end };
 }
 
+describe('a stop', () => {
+  it('leaves nothing to be sent later: neither what waits for the interval nor for the gripper', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(0);
+    gripper.tick(0n);
+    await end();
+    gripper.want(1);
+    gripper.tick(50n * MS);
+    gripper.hold(60n * MS);
+    gripper.tick(300n * MS);
+    link.absence = 'action /gripper has no server';
+    gripper.want(1);
+    gripper.tick(320n * MS);
+    gripper.hold(340n * MS);
+    link.absence = null;
+    gripper.tick(30_000n * MS);
+    expect(link.moves).toEqual([0.8]);
+  });
+
+  it('ends an opening under way, once, and the next wish is sent even where it is the same', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(1);
+    gripper.tick(0n);
+    for (const at of [20n, 40n, 60n]) {
+      gripper.hold(at * MS);
+      gripper.tick(at * MS);
+    }
+    expect([link.moves, link.interrupts]).toEqual([[0], 1]);
+    await end('cancelled');
+    expect(gripper.problem()).toBeNull();
+    gripper.want(1);
+    gripper.tick(300n * MS);
+    expect([link.moves, link.interrupts]).toEqual([[0, 0], 1]);
+  });
+
+  it('lets a closing under way go on, and wishing for it anew does not let go of it', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(0);
+    gripper.tick(0n);
+    gripper.hold(20n * MS);
+    gripper.want(0);
+    gripper.tick(300n * MS);
+    gripper.hold(320n * MS);
+    expect([link.moves, link.interrupts]).toEqual([[0.8], 0]);
+    await end();
+    gripper.want(0);
+    gripper.tick(600n * MS);
+    expect(link.moves).toEqual([0.8, 0.8]);
+  });
+
+  it('drops the wish for which a closing was already asked to end', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(0);
+    gripper.tick(0n);
+    gripper.want(1);
+    gripper.tick(300n * MS);
+    gripper.hold(320n * MS);
+    await end('cancelled');
+    gripper.tick(340n * MS);
+    expect([link.moves, link.interrupts]).toEqual([[0.8], 1]);
+  });
+});
+
 describe('openings for a gripper', () => {
   it('become positions, once per change: closed is 0.8, open is 0', async () => {
     const { link, gripper, end } = bench();
@@ -81,6 +144,20 @@ describe('openings for a gripper', () => {
     gripper.tick(340n * MS);
     expect(link.moves).toEqual([0.8, 0]);
     expect(gripper.problem()).toBeNull();
+  });
+
+  it('are sent again where the same was on its way and has been asked to end: close, open, close', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(0);
+    gripper.tick(0n);
+    gripper.want(1);
+    gripper.tick(300n * MS);
+    gripper.want(0);
+    gripper.tick(320n * MS);
+    expect(link.moves).toEqual([0.8]);
+    await end('cancelled');
+    gripper.tick(340n * MS);
+    expect([link.moves, link.interrupts]).toEqual([[0.8, 0.8], 1]);
   });
 
   it('do not wait for ever for a gripper that does not end', () => {

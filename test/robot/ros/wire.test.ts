@@ -21,7 +21,7 @@ const forward = (joints: readonly string[], type = 'forwardPosition'): TopicComm
 
 describe('a command on the wire', () => {
   it('carries the limits of each joint by its name, not by its place in robot.yaml', () => {
-    const wire = wireOf({ type: 'jointTrajectory', topic: '/t', leadPeriods: 1 }, config);
+    const wire = wireOf({ type: 'jointTrajectory', topic: '/t', leadPeriods: 1 }, config, null);
     const { joint_names, points } = wire.message(command, 0n) as unknown as {
       joint_names: string[];
       points: { time_from_start: { sec: number; nanosec: number } }[];
@@ -33,22 +33,39 @@ describe('a command on the wire', () => {
     ]);
   });
 
+  it('brakes within the more cautious of the limits of robot.yaml and of the description', () => {
+    const narrow = { ...arm, lower: [-3, -0.25], upper: [0.2, 3] };
+    const jointTrajectory = { type: 'jointTrajectory', topic: '/t', leadPeriods: 1 } as const;
+    const endOf = (within: typeof arm | null, position: number[], velocity: number[]): number[] => {
+      const { points } = wireOf(jointTrajectory, config, within).message(
+        { ...command, position, velocity } as ArmCommand,
+        0n,
+      ) as unknown as { points: { positions: number[] }[] };
+      return [...points.at(-1)!.positions];
+    };
+    // Alone, j1 brakes from 0.4 rad/s within 0.04 rad; beside j2, which takes 1 s, it takes as long as its limit lets it.
+    const [to, from] = [endOf(null, [0.1, 0], [0.4, -1]), endOf(narrow, [0.1, 0], [0.4, -1])];
+    expect([to[0], from[0]]).toEqual([expect.closeTo(0.3, 9), expect.closeTo(0.2, 9)]);
+    expect(endOf(narrow, [0, -0.2], [1, -0.1])[1]).toBeCloseTo(-0.225, 9);
+    expect(endOf(narrow, [0, -0.24], [1, -0.1])[1]).toBeCloseTo(-0.25, 9);
+  });
+
   it('is in the order of the controller where it has no names', () => {
     const data = (given: TopicCommand): unknown =>
-      wireOf(given, config).message(command, 0n)!['data'];
+      wireOf(given, config, null).message(command, 0n)!['data'];
     expect(data(forward(['j2', 'j1']))).toEqual([0.2, 0.1]);
     expect(data(forward(['j1', 'j2'], 'forwardVelocity'))).toEqual([1, 0]);
   });
 
   it('needs each joint once', () => {
     for (const joints of [['j1'], ['j1', 'j1'], ['j1', 'j3'], ['j1', 'j2', 'j3']])
-      expect(() => wireOf(forward(joints), config)).toThrow(
+      expect(() => wireOf(forward(joints), config, null)).toThrow(
         `command.joints: got ${joints.join(', ')}, expected each of j2, j1 once`,
       );
   });
 
   it('of no joint moves nothing, and of other joints or another kind is a bug', () => {
-    const wire = wireOf(forward(['j1', 'j2']), config);
+    const wire = wireOf(forward(['j1', 'j2']), config, null);
     const change = (more: object): ArmCommand => ({ ...command, ...more });
     expect(wire.message(change({ names: [], position: [], velocity: [] }), 0n)).toBeNull();
     expect(() => wire.message(change({ names: ['j1', 'j3'] }), 0n)).toThrow(

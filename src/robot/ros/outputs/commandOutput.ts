@@ -3,20 +3,21 @@ import type { Config } from '../../../config.js';
 import type { RosNode } from '../ros.js';
 import { ControllerState } from './controllerState.js';
 import { GoalOutput } from './goalOutput.js';
-import type { CommandOutput } from './output.js';
+import type { CommandOutput, OutputOptions } from './output.js';
 import type { Readback } from './readback.js';
 import { ServoStatus } from './servoStatus.js';
 import { TopicOutput } from './topicOutput.js';
 import type { CommandConfig } from './wire.js';
 
 /** Null where robot.yaml names no command: the node only watches. @throws ConfigError where joints do not fit. */
-export function commandOutput(node: RosNode, config: Config): CommandOutput | null {
+export function commandOutput(options: OutputOptions): CommandOutput | null {
+  const { node, config } = options;
   const { command } = config;
   if (!command) return null;
   const readbacks = readbacksOf(node, command, config);
   return command.type === 'followJointTrajectory'
-    ? new GoalOutput(node, config, command, readbacks)
-    : new TopicOutput(node, config, command, readbacks);
+    ? new GoalOutput(options, command, readbacks)
+    : new TopicOutput(options, command, readbacks);
 }
 
 function readbacksOf(node: RosNode, command: CommandConfig, config: Config): readonly Readback[] {

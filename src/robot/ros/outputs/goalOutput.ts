@@ -1,16 +1,24 @@
 /**
  * Commands as goals of a FollowJointTrajectory action: each replaces the one before, which the controller then aborts. A
- * refusal, or an end of the newest goal other than success, halts. A goal goes out when the one before has been answered:
- * more of them only make a busy server later. The topic does the same with less traffic: this is for controllers that
- * offer the action alone.
+ * refusal, an end of the newest goal other than success, or an answer slower than the lead while the arm moves, halts, and
+ * nothing more goes out: the last goal ends at rest by itself, and a later one would start from where the arm is not. A
+ * goal goes out when the one before has been answered: more of them only make a busy server later. The topic does the same
+ * with less traffic: this is for controllers that offer the action alone.
  */
 import type { Config } from '../../../config.js';
-import { reason } from '../../../safety/reasons.js';
+import { leadOf } from '../../../safety/jointOutput.js';
+import { type GuardReason, reason } from '../../../safety/reasons.js';
 import type { ArmCommand, Reason } from '../../../types.js';
 import type { RosMessage } from '../../messages/cdr.js';
 import type { RosActionClient, RosNode } from '../ros.js';
 import { parameterFindings } from './layerCheck.js';
-import { type CommandOutput, type Finding, type Now, refuse } from './output.js';
+import {
+  type CommandOutput,
+  type Finding,
+  type Now,
+  type OutputOptions,
+  refuse,
+} from './output.js';
 import { becomes } from './parameters.js';
 import type { Readback } from './readback.js';
 import { type CommandConfig, trajectoryMaker } from './wire.js';
@@ -30,23 +38,36 @@ export class GoalOutput implements CommandOutput {
   readonly #command: GoalCommand;
   readonly #client: RosActionClient;
   readonly #readbacks: readonly Readback[];
+  readonly #now: () => Now;
+  /** s */
+  readonly #lead: number;
   readonly #trajectory: (command: ArmCommand) => RosMessage | null;
   /** Goals sent so far; how one ends counts for the newest only. */
   #sent = 0;
   /** What becomes of a goal of an earlier stream says nothing about this one. */
   #stream = 0;
   #last: { readonly position: readonly number[]; readonly nowNs: bigint } | null = null;
-  #problem: Reason | null = null;
-  #isUnanswered = false;
+  #problem: GuardReason | null = null;
+  /** Steady time at which the goal went out whose answer is missing; null: all are answered. */
+  #askedNs: bigint | null = null;
+  /** Whether the newest command moves the arm. */
+  #isMoving = false;
   /** The newest command that waits for the answer to an earlier one. */
   #next: RosMessage | null = null;
 
-  constructor(node: RosNode, config: Config, command: GoalCommand, readbacks: readonly Readback[]) {
+  /** `readbacks` become this output's to dispose of. */
+  constructor(
+    { node, config, arm, now }: OutputOptions,
+    command: GoalCommand,
+    readbacks: readonly Readback[],
+  ) {
     this.#node = node;
     this.#config = config;
     this.#command = command;
     this.#readbacks = readbacks;
-    this.#trajectory = trajectoryMaker(config, command.leadPeriods);
+    this.#now = now;
+    this.#lead = leadOf(config);
+    this.#trajectory = trajectoryMaker(config, arm, command.leadPeriods);
     this.#client = node.actionClient('control_msgs/action/FollowJointTrajectory', command.action);
     this.target = `action ${node.resolve(command.action)}`;
   }
@@ -55,6 +76,7 @@ export class GoalOutput implements CommandOutput {
     this.end();
     this.#last = null;
     this.#problem = null;
+    this.#isMoving = false;
     for (const readback of this.#readbacks) readback.begin(nowNs);
   }
 
@@ -66,16 +88,18 @@ export class GoalOutput implements CommandOutput {
   send(command: ArmCommand, { nowNs }: Now): void {
     const trajectory = this.#trajectory(command);
     if (!trajectory || command.kind !== 'joint' || this.#rests(command, nowNs)) return;
+    this.#isMoving = command.velocity.some((v) => v !== 0);
+    this.#watchAnswer(nowNs);
+    if (this.#problem) return;
     for (const readback of this.#readbacks) readback.sent(command, nowNs);
-    const isMoving = command.velocity.some((v) => v !== 0);
-    this.#last = isMoving ? null : { position: command.position, nowNs };
+    this.#last = this.#isMoving ? null : { position: command.position, nowNs };
     this.#next = trajectory;
     this.#sendNext();
   }
 
   problem(nowNs: bigint): Reason | null {
-    if (!this.#client.isReady())
-      return reason('outputGone', `The action server of ${this.target} is gone.`);
+    if (!this.#client.isReady()) return this.#gone();
+    this.#watchAnswer(nowNs);
     if (this.#problem) return this.#problem;
     for (const readback of this.#readbacks) {
       const found = readback.problem(nowNs);
@@ -114,9 +138,30 @@ export class GoalOutput implements CommandOutput {
     return velocity.every((v) => v === 0) && position.every((q, i) => q === last.position[i]);
   }
 
+  #gone(): GuardReason {
+    return reason('outputGone', `The action server of ${this.target} is gone.`);
+  }
+
+  #refused(what: string): void {
+    this.#problem ??= reason('commandRefused', `${this.target}: ${what}.`);
+  }
+
+  /**
+   * What waits for an answer runs ahead of the arm, which brakes at the end of the lead: it would jump after what is sent
+   * then.
+   */
+  #watchAnswer(nowNs: bigint): void {
+    if (this.#askedNs === null || !this.#isMoving) return;
+    if (Number(nowNs - this.#askedNs) / 1e9 > this.#lead)
+      this.#refused(`no answer to a goal within the lead of ${this.#lead.toFixed(3)} s`);
+  }
+
   #sendNext(): void {
-    if (this.#isUnanswered || !this.#next) return;
-    this.#isUnanswered = true;
+    // For a server that is not there, a goal would wait, and be played when the arm is elsewhere.
+    if (this.#next && !this.#client.isReady()) this.#problem ??= this.#gone();
+    if (this.#problem) this.#next = null;
+    if (this.#askedNs !== null || !this.#next) return;
+    this.#askedNs = this.#now().nowNs;
     const trajectory = this.#next;
     this.#next = null;
     void this.#follow(trajectory, ++this.#sent);
@@ -126,23 +171,22 @@ export class GoalOutput implements CommandOutput {
   async #follow(trajectory: RosMessage, number: number): Promise<void> {
     const stream = this.#stream;
     const refused = (what: string): void => {
-      if (stream !== this.#stream) return;
-      this.#problem ??= reason('commandRefused', `${this.target}: ${what}.`);
+      if (stream === this.#stream) this.#refused(what);
     };
     const goal = await this.#client
       .send(goalMessage(trajectory), ANSWER_MS)
       .catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-    this.#isUnanswered = false;
-    this.#sendNext();
     if (goal === null) refused('the server refused a goal');
     else if (goal instanceof Error) refused(goal.message);
-    else {
-      const { status, result } = await goal.result;
-      if (status === 'succeeded' || number !== this.#sent) return;
-      const text = result['error_string'];
-      const because = typeof text === 'string' && text !== '' ? text : 'no reason given';
-      refused(`the newest goal ended as ${status} (${because})`);
-    }
+    this.#watchAnswer(this.#now().nowNs);
+    this.#askedNs = null;
+    this.#sendNext();
+    if (goal === null || goal instanceof Error) return;
+    const { status, result } = await goal.result;
+    if (status === 'succeeded' || number !== this.#sent) return;
+    const text = result['error_string'];
+    const because = typeof text === 'string' && text !== '' ? text : 'no reason given';
+    refused(`the newest goal ended as ${status} (${because})`);
   }
 }
 

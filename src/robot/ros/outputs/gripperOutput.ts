@@ -13,6 +13,9 @@ import type { Finding } from './output.js';
 /** ns after which a gripper that was asked to end what it does is not waited for any longer. */
 const INTERRUPT_NS = 1_000_000_000n;
 
+/** Openings below this close the gripper, the others open it: control asks for its two ends. */
+const HALF_OPEN = 0.5;
+
 interface Move {
   readonly opening: number;
   /** Steady time at which it was asked to end. */
@@ -43,8 +46,22 @@ export class GripperOutput {
     this.#problem = null;
   }
 
+  /**
+   * The arm is stopped: nothing waits for later, and an opening under way is ended. A closing under way goes on: what it
+   * holds would fall. Once or at every tick of the stop.
+   */
+  hold(nowNs: bigint): void {
+    this.#wish = null;
+    this.#sent = null;
+    const move = this.#underWay;
+    if (move?.interruptedNs === null && move.opening >= HALF_OPEN) this.#interrupt(move, nowNs);
+  }
+
   /** @param opening 0 closed … 1 open. */
   want(opening: number): void {
+    const move = this.#underWay;
+    // After a stop it is wished for anew, and a grip must not be let go of to be sent again.
+    if (move?.interruptedNs === null && move.opening === opening) this.#sent = opening;
     this.#wish = opening === this.#sent ? null : opening;
   }
 
@@ -77,11 +94,17 @@ export class GripperOutput {
     const move = this.#underWay;
     if (!move) return true;
     if (move.interruptedNs === null) {
-      move.interruptedNs = nowNs;
-      this.#link.interrupt();
+      this.#interrupt(move, nowNs);
       return false;
     }
     return nowNs - move.interruptedNs > INTERRUPT_NS;
+  }
+
+  /** What it was on its way to does not count as sent any more: wished for again, it is sent again. */
+  #interrupt(move: Move, nowNs: bigint): void {
+    move.interruptedNs = nowNs;
+    this.#sent = null;
+    this.#link.interrupt();
   }
 
   /** Never rejects. */

@@ -1,5 +1,8 @@
 /** What commands leave through: one output for the arm, one for the gripper. */
+import type { Arm } from '../../../arm/kinematics.js';
+import type { Config } from '../../../config.js';
 import type { ArmCommand, Reason } from '../../../types.js';
+import type { RosNode } from '../ros.js';
 
 /** The two clocks, read together: steady, and ROS. */
 export interface Now {
@@ -16,6 +19,15 @@ export interface Finding {
 
 export const refuse = (sentence: string): Finding => ({ severity: 'refuse', sentence });
 export const warn = (sentence: string): Finding => ({ severity: 'warn', sentence });
+
+/** What an output for the arm is made from. */
+export interface OutputOptions {
+  readonly node: RosNode;
+  readonly config: Config;
+  /** Whose limits count beside robot.yaml's; null where there is no description. */
+  readonly arm: Arm | null;
+  readonly now: () => Now;
+}
 
 export interface CommandOutput {
   /** Where commands go, in operator words: "topic /arm_controller/joint_trajectory". */

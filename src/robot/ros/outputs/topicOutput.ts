@@ -5,7 +5,7 @@ import type { ArmCommand, Reason } from '../../../types.js';
 import { schemaOf } from '../../messages/schemas.js';
 import { qos, type RosNode, type RosPublisher } from '../ros.js';
 import { listenerFindings, parameterFindings } from './layerCheck.js';
-import type { CommandOutput, Finding, Now } from './output.js';
+import type { CommandOutput, Finding, Now, OutputOptions } from './output.js';
 import type { Readback } from './readback.js';
 import { type TopicCommand, type Wire, wireOf } from './wire.js';
 
@@ -20,15 +20,14 @@ export class TopicOutput implements CommandOutput {
 
   /** `readbacks` become this output's to dispose of. @throws ConfigError where the command's joints are not the arm's. */
   constructor(
-    node: RosNode,
-    config: Config,
+    { node, config, arm }: OutputOptions,
     command: TopicCommand,
     readbacks: readonly Readback[],
   ) {
     this.#node = node;
     this.#config = config;
     this.#command = command;
-    this.#wire = wireOf(command, config);
+    this.#wire = wireOf(command, config, arm);
     this.#readbacks = readbacks;
     this.#publisher = node.publisher(schemaOf(this.#wire.type).rosName, command.topic, qos.command);
     this.target = `topic ${this.#publisher.topic}`;

@@ -1,4 +1,5 @@
 /** What a guarded command is on the wire, for each kind of output that is a topic. */
+import type { Arm } from '../../../arm/kinematics.js';
 import type { Config } from '../../../config.js';
 import { ConfigError } from '../../../errors.js';
 import type { ArmCommand } from '../../../types.js';
@@ -22,10 +23,10 @@ export interface Wire {
 }
 
 /** @throws ConfigError where the command's joints are not the arm's. */
-export function wireOf(command: TopicCommand, config: Config): Wire {
+export function wireOf(command: TopicCommand, config: Config, arm: Arm | null): Wire {
   switch (command.type) {
     case 'jointTrajectory': {
-      const toMessage = trajectoryMaker(config, command.leadPeriods);
+      const toMessage = trajectoryMaker(config, arm, command.leadPeriods);
       return { type: 'trajectory_msgs/JointTrajectory', message: toMessage };
     }
     case 'forwardPosition':
@@ -39,19 +40,31 @@ export function wireOf(command: TopicCommand, config: Config): Wire {
   }
 }
 
-/** Command → trajectory, with the limits of its joints. Null for a command of no joints. */
+/** Command → trajectory, with the limits of its joints as the guard has them. Null for a command of no joints. */
 export function trajectoryMaker(
   config: Config,
+  arm: Arm | null,
   leadPeriods: number,
 ): (command: ArmCommand) => RosMessage | null {
   const periodNs = controlPeriodNs(config);
   const timingOf = byNames((names): TrajectoryTiming => {
-    const limits: readonly BrakingLimits[] = names.map((name) => config.joints!.limits[name]!);
+    const limits: readonly BrakingLimits[] = names.map((name) => brakingLimits(config, arm, name));
     return { periodNs, leadPeriods, limits };
   });
   return (command) => {
     const joint = jointCommand(command, config);
     return joint && trajectoryFromCommand(joint, timingOf(joint.names));
+  };
+}
+
+/** Positions: robot.yaml's and the description's, the more cautious of each. */
+function brakingLimits(config: Config, arm: Arm | null, name: string): BrakingLimits {
+  const { lower, upper, acceleration } = config.joints!.limits[name]!;
+  const at = arm?.jointNames.indexOf(name) ?? -1;
+  return {
+    lower: Math.max(lower, arm?.lower[at] ?? -Infinity),
+    upper: Math.min(upper, arm?.upper[at] ?? Infinity),
+    acceleration,
   };
 }
 
