@@ -146,7 +146,8 @@ export class ArmControl {
     try {
       await this.letGo(equipment, 'A person takes over.');
     } finally {
-      if (!this.#session) this.#isTakenOver = true;
+      // letGo has closed the outputs, whatever else came of it.
+      this.#isTakenOver = true;
     }
   }
 

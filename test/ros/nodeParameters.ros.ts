@@ -51,19 +51,19 @@ describe('of an active node', () => {
     expect(await set('dry_run', true)).toBe(
       'dry_run does not change while the node is active: deactivate it first',
     );
-    expect(await set('control_rate', 30)).toContain('does not change while the node is active');
+    expect(await set('policy_rate', 3)).toContain('does not change while the node is active');
     expect(await set('model', '/nowhere')).toBe(
-      'model is read when the node is configured; the node is active: clean it up first',
+      'model is read when the node is configured; the node is active: deactivate it, then clean it up, set it, and configure anew',
     );
-    expect(await set('config_file', '/nowhere')).toContain('clean it up first');
+    expect(await set('config_file', '/nowhere')).toContain('clean it up');
     // One bad value, and none is taken.
     expect(
       await stage.peer.setParametersAtomically(stage.name, { speed_scale: 0.5, dry_run: true }),
     ).toContain('dry_run does not change');
     expect([await get('speed_scale'), await get('dry_run')]).toEqual([1, false]);
     await stage.change('deactivate');
-    expect(await set('model', '/nowhere')).toContain('the node is inactive: clean it up first');
-    expect(await set('provider', 'abacus')).toContain('clean it up first');
+    expect(await set('model', '/nowhere')).toContain('the node is inactive: clean it up, set it');
+    expect(await set('provider', 'abacus')).toContain('expected auto');
     expect([await set('dry_run', true), await set('dry_run', false)]).toEqual([null, null]);
     expect(await stage.change('activate')).toBe(true);
   }, 60_000);
