@@ -346,3 +346,13 @@ function deepFreeze<T>(value: T): T {
   }
   return value;
 }
+
+/**
+ * For a robot that takes every command at once (the simulation in this process, a bag): what is said of the layer below
+ * ROS 2 does not hold for it.
+ */
+export function takenAtOnce(config: Config): Config {
+  const copy: { -readonly [K in keyof Config]: Config[K] } = { ...config };
+  delete copy.command;
+  return copy;
+}

@@ -29,7 +29,7 @@ import { simulateReport } from './commands/simulateReport.js';
 import { evaluate, type EvaluateOptions } from './commands/evaluate.js';
 import { evaluateTable } from './commands/evaluateTable.js';
 import { runSimulator } from './commands/simulatorNode.js';
-import { readConfig, type Config } from './config.js';
+import { readConfig, takenAtOnce, type Config } from './config.js';
 import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
@@ -192,7 +192,7 @@ async function demonstrateTo(folder: string, flags: SimulateFlags): Promise<void
 async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWith> {
   if (flags.record && flags.out === undefined)
     throw new ConfigError('--record', 'no --out', 'a folder to record into: --out <folder>');
-  const config = readConfig(flags.config);
+  const config = takenAtOnce(readConfig(flags.config));
   const description = readArm(config);
   if (!description)
     throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
@@ -302,7 +302,7 @@ withModel(program.command('replay'))
 
 /** Without a model (--policy recorded) only observations are compared. */
 async function runParity(bag: string, flags: ReplayFlags): Promise<void> {
-  const config = readConfig(flags.config);
+  const config = takenAtOnce(readConfig(flags.config));
   const client = flags.policy === 'model' ? await openClient(flags, config) : null;
   try {
     const arm = readArm(config)?.arm ?? null;
@@ -320,7 +320,7 @@ async function runParity(bag: string, flags: ReplayFlags): Promise<void> {
 }
 
 async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & RanWith> {
-  const config = readConfig(flags.config);
+  const config = takenAtOnce(readConfig(flags.config));
   const notices: string[] = [];
   const client =
     flags.policy === 'model'
@@ -386,7 +386,7 @@ withModel(program.command('bench'))
   )
   .option('--json', 'last line of stdout: the result as JSON')
   .action(async (flags: BenchFlags) => {
-    const config = readConfig(flags.config);
+    const config = takenAtOnce(readConfig(flags.config));
     const description = readArm(config);
     if (!description)
       throw new ConfigError(flags.config, 'no description', 'an arm with joints (a URDF)');
