@@ -122,12 +122,10 @@ function runEpisode(
       if (refused === null) {
         motionNs = clocks.nowNs;
         const seen = trouble.input.endEffector!.pose.translation;
-        if (Math.hypot(...seen.map((value, i) => value - position[i]!)) > 1) {
-          position = seen;
-          orientation = trouble.input.endEffector!.pose.rotation;
-          movement.restart();
-          turning.restart();
-        }
+        position = seen;
+        orientation = trouble.input.endEffector!.pose.rotation;
+        movement.restart();
+        turning.restart();
         measured = { translation: position, rotation: orientation };
       }
     }

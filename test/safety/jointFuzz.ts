@@ -137,13 +137,10 @@ function runEpisode(
       dtFromNs = refused === null ? clocks.nowNs : dtFromNs;
       if (refused === null && !wasAtRest) say(['re-armed in motion']);
       if (refused === null) {
-        // A re-arm starts anew from the measured place where the arm had been found elsewhere.
+        // A re-arm starts anew from where the arm is measured.
         const seen = trouble.input.joints!.position;
-        const apart = seen.some((value, i) => Math.abs(value - checker.position[i]!) > 1);
-        if (apart) {
-          checker.restart(seen);
-          measured = seen;
-        }
+        checker.restart(seen);
+        measured = seen;
       }
     }
     if (random.uniform() < 0.005) {

@@ -5,12 +5,19 @@ import { assertGuarded } from '../../safety/guard.js';
 import type { ArmCommand } from '../../types.js';
 import type { LockstepRobot, RobotListener } from '../robot.js';
 import type { Bag, BagMessage } from './bag.js';
-import { decodeCdr, type Layout } from '../messages/cdr.js';
+import { decodeCdr, type Layout, type RosMessage } from '../messages/cdr.js';
+import { stampFromMessage } from '../messages/messages.js';
 import { RobotTopics } from '../messages/robotTopics.js';
 import { layoutOf, shortName } from '../messages/schemas.js';
 
 /** Longer than any recording: one message with a wrong clock would stretch the bag to years of ticks. */
 const MAX_DURATION_NS = 7n * 24n * 3600n * 1_000_000_000n;
+
+/** Log times this far from the stamps are of another clock. */
+const CLOCKS_APART_NS = 3600n * 1_000_000_000n;
+
+/** Not one message that does not fit, but all of them. */
+class ClockError extends DataError {}
 
 export interface ReplayOptions {
   /** Where time starts; the bag's first log time if absent. Readings before it are handed over at the start. */
@@ -39,6 +46,7 @@ export class ReplayRobot implements LockstepRobot {
   private listener: RobotListener | null = null;
   private nowNs: bigint;
   private sent = 0;
+  private isClockChecked = false;
 
   /**
    * The bag stays the caller's: close it after `stop`.
@@ -127,15 +135,30 @@ export class ReplayRobot implements LockstepRobot {
     const { topic, data } = message;
     try {
       const decoded = decodeCdr(this.layouts.get(topic)!, data, `topic ${topic}`);
+      this.checkClock(message, decoded);
       this.topics.deliver(topic, decoded, this.listener!);
     } catch (error) {
-      if (!(error instanceof DataError)) throw error;
+      if (!(error instanceof DataError) || error instanceof ClockError) throw error;
       const before = this.refusals.get(topic);
       this.refusals.set(topic, {
         count: (before?.count ?? 0) + 1,
         first: before?.first ?? error,
       });
     }
+  }
+
+  /** Ages are counted from log time to stamp: of the first message that has one, they must be of one clock. */
+  private checkClock({ logTimeNs }: BagMessage, decoded: RosMessage): void {
+    const header = decoded['header'] as RosMessage | undefined;
+    if (this.isClockChecked || !header) return;
+    this.isClockChecked = true;
+    const apart = logTimeNs - stampFromMessage(header['stamp'], this.bag.path);
+    if (apart < CLOCKS_APART_NS && -apart < CLOCKS_APART_NS) return;
+    throw new ClockError(
+      this.bag.path,
+      `log times ${(Number(apart) / 1e9).toFixed(0)} s from the stamps`,
+      'both of one clock: record a simulation with ros2 bag record --use-sim-time',
+    );
   }
 
   private async fetch(): Promise<void> {

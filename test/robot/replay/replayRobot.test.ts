@@ -147,6 +147,13 @@ describe('a replayed bag', () => {
     });
   });
 
+  it('is refused where log times and stamps are of two clocks: ages would mean nothing', async () => {
+    const simulated: TestMessage = { ...pose(5, 'base'), logTimeNs: ns(1_700_000_000) };
+    await expect(eventsOf([simulated])).rejects.toThrow(
+      /log times 1699999995 s from the stamps, expected both of one clock: record .* --use-sim-time/,
+    );
+  });
+
   it('takes only guarded commands', async () => {
     await replaying([picture(0, 1)], (bag) => {
       const robot = new ReplayRobot(bag, config);
