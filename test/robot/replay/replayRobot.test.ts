@@ -148,7 +148,7 @@ describe('a replayed bag', () => {
   });
 
   it('is refused where log times and stamps are of two clocks: ages would mean nothing', async () => {
-    const simulated: TestMessage = { ...pose(5, 'base'), logTimeNs: ns(1_700_000_000) };
+    const simulated: TestMessage = { ...picture(5, 1), logTimeNs: ns(1_700_000_000) };
     await expect(eventsOf([simulated])).rejects.toThrow(
       /log times 1699999995 s from the stamps, expected both of one clock: record .* --use-sim-time/,
     );
