@@ -70,6 +70,8 @@ test('a stop of one stops one', async () => {
   expect(left.status.messages.every((s) => s.latched === '')).toBe(true);
   expect(await left.trigger('stop')).toMatchObject({ success: true });
   expect(await goal.result).toMatchObject({ result: { outcome: OUTCOME.stopped } });
+  // An arm that still brakes is not re-armed.
+  await pause(1000);
   for (const stage of [left, right])
     expect(await stage.trigger('rearm')).toMatchObject({ success: true });
 }, 60_000);
