@@ -55,3 +55,8 @@ export function gotAt(raw: unknown, path: readonly PropertyKey[]): string {
   }
   return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80);
 }
+
+/** What anything that was thrown says. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

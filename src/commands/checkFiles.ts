@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { forward, type Arm } from '../arm/kinematics.js';
 import { readConfig, type Config } from '../config.js';
-import { InputError } from '../errors.js';
+import { InputError, messageOf } from '../errors.js';
 import { checkContract, sentenceOf } from '../model/check.js';
 import { readContract } from '../model/contract.js';
 import type { ArmModel } from '../node/ports.js';
@@ -203,5 +203,5 @@ export function inMetres(point: Vec3): string {
 
 export function sentenceOfError(error: unknown): string {
   if (error instanceof InputError) return error.message;
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

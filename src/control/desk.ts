@@ -3,6 +3,7 @@
  * When an answer counts as having come is the driver's matter (`arrival`): as soon as it is there in real time, at a
  * fixed latency in lock-step.
  */
+import { messageOf } from '../errors.js';
 import type { Config } from '../config.js';
 import type { ActionPrediction, Answer, Observation, Reason, TracePrediction } from '../types.js';
 import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
@@ -214,7 +215,7 @@ async function answered<T>(
   try {
     return await Promise.race([ask(), silence]);
   } catch (error) {
-    const message = `policy ${who} failed: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `policy ${who} failed: ${messageOf(error)}`;
     return { ok: false, refusal: { kind: 'workerFailed', message } };
   } finally {
     abort.abort();

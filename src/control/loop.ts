@@ -2,6 +2,7 @@
  * The fast loop: what the arm is told at every control tick. Takes the two clocks as arguments, owns no timer, and never
  * waits for a policy: answers are delivered to it when they come.
  */
+import { messageOf } from '../errors.js';
 import { solveIk } from '../arm/inverse.js';
 import { type Arm, forward } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
@@ -164,7 +165,7 @@ export class ControlLoop {
       const before = this.#counts.get(OBSERVER_FAILED) ?? 0;
       this.#counts.set(OBSERVER_FAILED, before + 1);
       if (before > 0) return;
-      const message = `what watches control failed: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `what watches control failed: ${messageOf(error)}`;
       this.tell(at, () => this.#observer.onRefusal?.({ code: OBSERVER_FAILED, message }, at));
     }
   }

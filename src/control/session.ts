@@ -1,4 +1,5 @@
 /** What both drivers do: take up the arm, tick until told to end, bring it to rest. Pace and arrivals are theirs. */
+import { messageOf } from '../errors.js';
 import type { ArmCommand, Reason } from '../types.js';
 import type { Measured } from './align.js';
 import type { Instant } from './clock.js';
@@ -70,10 +71,6 @@ async function settled(session: Promise<Ended>): Promise<Outcome> {
   } catch (error) {
     return { ok: false, error };
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Given up when told to end: an arm must not be taken up for somebody who has stopped waiting. */

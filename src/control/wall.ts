@@ -2,6 +2,7 @@
  * Drives a robot in real time: control ticks on a fixed grid of the steady clock, the policy asked when it is due and
  * free, answers played when they come.
  */
+import { messageOf } from '../errors.js';
 import type { Config } from '../config.js';
 import { Watchdog } from '../safety/watchdog.js';
 import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
@@ -137,7 +138,7 @@ async function watch(
       loop.tick(at);
     } catch (error) {
       // A robot that does not take the command may take the next one; the silence itself is told above.
-      const message = `a tick in place of the loop failed: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `a tick in place of the loop failed: ${messageOf(error)}`;
       loop.refuse({ code: 'tickFailed', message }, at);
     }
   }

@@ -3,6 +3,7 @@
  * with what the policy predicts drawn in. Decoded, drawn and encoded on another thread, only while somebody subscribes,
  * one at a time: of the pictures that come meanwhile the newest is next.
  */
+import { messageOf } from '../errors.js';
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import { messageFromImage } from '../robot/messages/messages.js';
@@ -99,7 +100,7 @@ export class AnnotatedImages {
       if (reply.ok) this.#publish(job.image, reply);
       else this.#tell(reply.problem);
     } catch (error) {
-      this.#tell(error instanceof Error ? error.message : String(error));
+      this.#tell(messageOf(error));
     }
     this.#begin();
   }

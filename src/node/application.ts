@@ -5,7 +5,7 @@
 import type { Config } from '../config.js';
 import type { Aligner } from '../control/align.js';
 import type { Instant } from '../control/clock.js';
-import { RosError } from '../errors.js';
+import { RosError, messageOf } from '../errors.js';
 import { GuardLog } from '../safety/guardLog.js';
 import type { LifecycleHandlers, LifecycleState, RosNode, Transition } from '../robot/ros/ros.js';
 import { RosTime } from '../robot/ros/rosTime.js';
@@ -301,7 +301,7 @@ export class Application implements LifecycleHandlers {
       await this.#exclusive(what, act);
       return null;
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
   }
 }

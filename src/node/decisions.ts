@@ -3,6 +3,7 @@
  * the annotated pictures. The first two are always there, so that a recording is complete; the others are made while
  * somebody subscribes.
  */
+import { messageOf } from '../errors.js';
 import type { Arm } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
 import { poseFromCommand } from '../control/commanded.js';
@@ -106,7 +107,7 @@ class Decisions implements ControlObserver, Disposable {
       const seen = await (this.#seen.get(observation) ?? seenFrom(observation));
       if (!this.#isDisposed) this.#chunks.publish(messageFromAction(prediction, seen));
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#node.log.warn(`~/action_chunk: a prediction is not published: ${message}`);
     }
   }

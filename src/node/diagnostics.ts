@@ -1,4 +1,5 @@
 /** `/diagnostics`, once a second, in every lifecycle state: one status per input and per part of the node. */
+import { messageOf } from '../errors.js';
 import { messageFromHeader } from '../robot/messages/messages.js';
 import { type Disposable, qos, type RosMessage, type RosNode } from '../robot/ros/ros.js';
 import { every } from './every.js';
@@ -63,7 +64,7 @@ export class Diagnostics {
 
   /** Diagnostics that fail are themselves an error to be shown. */
   #fail(error: unknown): void {
-    const message = `diagnostics failed: ${error instanceof Error ? error.message : String(error)}`;
+    const message = `diagnostics failed: ${messageOf(error)}`;
     const status: PartStatus = { name: 'node', level: 'error', message, values: {} };
     this.#publisher.publish({
       header: messageFromHeader(0n, ''),

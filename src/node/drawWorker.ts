@@ -1,4 +1,5 @@
 /** The drawing thread: decodes, draws and encodes one picture at a time. */
+import { messageOf } from '../errors.js';
 import { parentPort } from 'node:worker_threads';
 import { rgbFromCamera } from '../image/camera.js';
 import { encodeJpeg } from '../image/codec.js';
@@ -10,7 +11,7 @@ const JPEG_QUALITY = 85;
 parentPort!.on('message', (request: DrawRequest) => {
   void draw(request)
     .catch((error: unknown): DrawReply => {
-      return { ok: false, problem: error instanceof Error ? error.message : String(error) };
+      return { ok: false, problem: messageOf(error) };
     })
     .then((reply) => parentPort!.postMessage(reply));
 });

@@ -2,7 +2,7 @@
 import { Aligner } from '../control/align.js';
 import type { Instant } from '../control/clock.js';
 import type { Config } from '../config.js';
-import { ConfigError } from '../errors.js';
+import { ConfigError, messageOf } from '../errors.js';
 import { RosRobot } from '../robot/ros/rosRobot.js';
 import type { RosNode } from '../robot/ros/ros.js';
 import { tee } from '../robot/tee.js';
@@ -133,7 +133,7 @@ async function openShadow(
     const opened = await ports.openPolicy(settings.shadowModel, config, ofModel, told, arm);
     return new Shadow({ node, policy: opened.policy, arm: arm?.arm ?? null, now });
   } catch (error) {
-    node.log.warn(`no shadow: ${error instanceof Error ? error.message : String(error)}`);
+    node.log.warn(`no shadow: ${messageOf(error)}`);
     return null;
   }
 }

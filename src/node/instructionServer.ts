@@ -6,10 +6,12 @@
  *
  * Times count on the steady clock: a stopped `/clock` does not make a goal immortal.
  */
+import { messageOf } from '../errors.js';
 import type { Config } from '../config.js';
 import { type Instant, nsFromSeconds } from '../control/clock.js';
 import type { Tick } from '../control/loop.js';
 import { isAtRest, Settled } from '../control/session.js';
+import { durationFromMessage } from '../robot/messages/messages.js';
 import type { Disposable, RosMessage, RosNode, ServedGoal } from '../robot/ros/ros.js';
 import { qos } from '../robot/ros/ros.js';
 import type { Reason } from '../types.js';
@@ -148,7 +150,7 @@ export class InstructionServer {
 
   #execute(goal: ServedGoal): void {
     const instruction = String(goal.request['instruction']).trim();
-    const asked = nsFromDuration(goal.request['time_limit']);
+    const asked = durationFromMessage(goal.request['time_limit']);
     const limitNs = asked > 0n ? asked : nsFromSeconds(this.#port.config.timeLimit);
     const refused = this.#begin(instruction, goal, limitNs);
     if (refused !== null) goal.abort(resultOf(refused, 0n, new Tally()));
@@ -337,20 +339,10 @@ function refuseText(text: string): string | null {
 }
 
 function refuseLimit(duration: unknown): string | null {
-  const limitNs = nsFromDuration(duration);
+  const limitNs = durationFromMessage(duration);
   return limitNs >= 0n ? null : `time_limit: got ${seconds(limitNs)}, expected 0 or more`;
-}
-
-/** builtin_interfaces/Duration. */
-function nsFromDuration(duration: unknown): bigint {
-  const { sec, nanosec } = duration as { readonly sec: number; readonly nanosec: number };
-  return BigInt(sec) * 1_000_000_000n + BigInt(nanosec);
 }
 
 function seconds(ns: bigint): string {
   return `${(Number(ns) / 1e9).toFixed(1)} s`;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -3,6 +3,7 @@
  * observer and has no way back: its answers go to `~/shadow/action_chunk` and into the comparison, nowhere else. Where it
  * is slower than the first, it misses requests; where it fails, that is counted.
  */
+import { messageOf } from '../errors.js';
 import type { Arm } from '../arm/kinematics.js';
 import { type Instant, secondsFromNs } from '../control/clock.js';
 import type { DeskObserver } from '../control/desk.js';
@@ -206,8 +207,4 @@ function silence(ms: number, signal: AbortSignal): Promise<Answer<ActionPredicti
     timer.unref();
     signal.addEventListener('abort', () => clearTimeout(timer));
   });
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -2,6 +2,7 @@
  * What stops the arm from outside control, and the one memory of a latched stop: it outlives every guard, deactivation
  * and configuration, and ends on an operator's word only.
  */
+import { messageOf } from '../errors.js';
 import { type GuardReason, REASONS } from '../safety/reasons.js';
 import type { Reason } from '../types.js';
 
@@ -61,7 +62,7 @@ function answerOf(source: StopSource): GuardReason | null {
   try {
     return source();
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return { code: 'controlFailed', message: `What watches the robot failed: ${message}.` };
   }
 }

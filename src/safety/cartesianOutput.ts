@@ -193,11 +193,6 @@ export class CartesianOutput implements Output {
     this.settle(nowNs, dt);
   }
 
-  /** No Cartesian command carries a braking path: the layer below stops by its own rules. */
-  follow(nowNs: bigint, seconds: number): void {
-    this.brake(nowNs, seconds);
-  }
-
   motion(): Motion {
     const linear = Object.freeze([...this.linear.velocity] as const);
     const angular = Object.freeze([...this.angular.velocity] as const);

@@ -225,7 +225,7 @@ export class Guard {
     this.lastMotionNs = nowNs;
     if (elapsed > this.expiry && this.isSeeded) {
       // The command before has ended in its braking path: motion goes on from where that led, not from where it was left.
-      this.output.follow(nowNs, elapsed);
+      this.output.follow?.(nowNs, elapsed);
       return 0;
     }
     return Math.min(Math.max(elapsed, 0), this.config.guard.watchdog);

@@ -35,8 +35,11 @@ export interface Output {
   toRest(nowNs: bigint, dt: number): readonly GuardReason[];
   /** One step of the braking path; at rest: holds. */
   brake(nowNs: bigint, dt: number): void;
-  /** `seconds` along the braking path: what a receiver does by itself that was told to brake where commands end. */
-  follow(nowNs: bigint, seconds: number): void;
+  /**
+   * `seconds` along the braking path: what a receiver does by itself that was told to brake where commands end. Cartesian
+   * commands carry no braking path: the layer below stops by its own rules.
+   */
+  follow?(nowNs: bigint, seconds: number): void;
   readonly isAtRest: boolean;
   motion(): Motion;
   /** What is guaranteed, in operator words. */

@@ -3,7 +3,8 @@
  * jazzy: tolerances.hpp and update). Positions rad or m, velocities per s; 0 means that it is not checked.
  */
 import type { RosMessage } from '../robot/messages/cdr.js';
-import { durationNs, type Checked } from './trajectory.js';
+import { durationFromMessage } from '../robot/messages/messages.js';
+import type { Checked } from './trajectory.js';
 
 export interface Tolerance {
   readonly position: number;
@@ -36,7 +37,7 @@ export function tolerancesFromGoal(
   joints: readonly string[],
 ): Checked<Tolerances> {
   const defaults = defaultTolerances(joints);
-  const goalTimeNs = durationNs(goal['goal_time_tolerance']);
+  const goalTimeNs = durationFromMessage(goal['goal_time_tolerance']);
   try {
     return {
       ok: true,

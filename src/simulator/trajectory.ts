@@ -4,7 +4,8 @@
  * validate_trajectory_msg). Stricter than it: numbers that are not finite, a joint named twice, a first point before the
  * start, and accelerations without velocities are refused too.
  */
-import { stampFromMessage } from '../robot/messages/messages.js';
+import { messageOf } from '../errors.js';
+import { durationFromMessage, stampFromMessage } from '../robot/messages/messages.js';
 import type { RosMessage } from '../robot/messages/cdr.js';
 import type { PointState } from './interpolate.js';
 
@@ -35,7 +36,7 @@ export function trajectoryFromMessage(
   try {
     return { ok: true, value: parse(message, joints, nowNs) };
   } catch (error) {
-    return { ok: false, because: error instanceof Error ? error.message : String(error) };
+    return { ok: false, because: messageOf(error) };
   }
 }
 
@@ -97,13 +98,12 @@ function parsePoint(point: RosMessage, k: number, order: readonly number[]): Tra
     throw new Refused(`point ${k} has accelerations without velocities`);
   if (column('effort'))
     throw new Refused(`point ${k} has effort, which this controller does not command`);
-  return { position, velocity, acceleration, timeNs: durationNs(point['time_from_start']) };
-}
-
-/** builtin_interfaces/Duration → ns; may be negative. */
-export function durationNs(duration: unknown): bigint {
-  const { sec, nanosec } = duration as { sec: number; nanosec: number };
-  return BigInt(sec) * 1_000_000_000n + BigInt(nanosec);
+  return {
+    position,
+    velocity,
+    acceleration,
+    timeNs: durationFromMessage(point['time_from_start']),
+  };
 }
 
 function seconds(ns: bigint): string {

@@ -40,6 +40,12 @@ export function stampFromMessage(stamp: unknown, where: string): bigint {
   return BigInt(sec) * NS_PER_S + BigInt(nanosec);
 }
 
+/** builtin_interfaces/Duration → ns; may be negative. */
+export function durationFromMessage(duration: unknown): bigint {
+  const { sec, nanosec } = duration as { readonly sec: number; readonly nanosec: number };
+  return BigInt(sec) * NS_PER_S + BigInt(nanosec);
+}
+
 /** @throws DataError for a stamp that builtin_interfaces/Time cannot hold (after 2038). */
 export function messageFromStamp(stampNs: bigint): { sec: number; nanosec: number } {
   const sec = stampNs / NS_PER_S;

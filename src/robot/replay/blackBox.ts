@@ -6,6 +6,7 @@
  * simulation and bags do not). Nothing here throws into its callers, and files are written by another thread: a dump
  * costs this one a copy of one picture at a time.
  */
+import { messageOf } from '../../errors.js';
 import { existsSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { Config } from '../../config.js';
@@ -142,7 +143,7 @@ export class BlackBox implements RobotListener {
       this.#startedNs = nowNs;
       return await this.#write(because);
     } catch (error) {
-      this.#problem(`not written: ${error instanceof Error ? error.message : String(error)}`);
+      this.#problem(`not written: ${messageOf(error)}`);
       this.#settle(null);
       return null;
     }

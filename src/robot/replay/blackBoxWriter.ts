@@ -2,6 +2,7 @@
  * The thread that writes black boxes: encoding, compressing and checksums of hundreds of pictures would hold up the
  * control loop. One file at a time. A file has its name only when it is whole.
  */
+import { messageOf } from '../../errors.js';
 import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
@@ -42,7 +43,7 @@ async function hear(message: ToWriter): Promise<void> {
   } catch (error) {
     await writing?.recorder.close().catch(() => undefined);
     writing = null;
-    tell({ kind: 'failed', message: error instanceof Error ? error.message : String(error) });
+    tell({ kind: 'failed', message: messageOf(error) });
   }
   tell({ kind: 'taken' });
 }

@@ -1,7 +1,8 @@
 /** An action server over that of rclnodejs. */
+import { messageOf } from '../../errors.js';
 import type { RosMessage } from '../messages/cdr.js';
 import { containActionServer } from './hooks.js';
-import { reasonOf } from './contained.js';
+
 import type { RclActionClass, RclMessage, RclServerGoal } from './library.js';
 import { outgoing } from './nativeMessages.js';
 import { asked, onceDisposable, type NodeParts } from './nodeParts.js';
@@ -31,7 +32,7 @@ export function makeActionServer(
       refusal = closing ? 'the server is closing' : handlers.accept(request);
     } catch (error) {
       containment.failed(what, error);
-      refusal = reasonOf(error);
+      refusal = messageOf(error);
     }
     if (refusal === null) return rcl.GoalResponse.ACCEPT;
     node.getLogger().warn(`${what}: goal refused: ${refusal}`);

@@ -4,6 +4,7 @@ import type { RosLogger } from './ros.js';
  * Keeps what callbacks throw away from the client library, which would abort the process: the first failure of each kind
  * is logged, all are counted.
  */
+import { messageOf } from '../../errors.js';
 export class Containment {
   private readonly counts = new Map<string, number>();
   private log: Pick<RosLogger, 'error'>;
@@ -47,14 +48,9 @@ export class Containment {
     this.counts.set(what, count);
     if (count > 1) return;
     try {
-      this.log.error(`${what} failed: ${reasonOf(error)} (further failures are only counted)`);
+      this.log.error(`${what} failed: ${messageOf(error)} (further failures are only counted)`);
     } catch {
       // A logger that fails, as after shutdown, is no reason to let the failure out.
     }
   }
-}
-
-/** The sentence of whatever was thrown. */
-export function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

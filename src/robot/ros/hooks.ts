@@ -2,9 +2,9 @@
  * Everything that reaches behind rclnodejs' public interface, in one place, each with its reason. `checkHooks` refuses a
  * version in which something is not where it is expected; test/ros/hooks.ros.ts holds what each does.
  */
-import { RosError } from '../../errors.js';
+import { RosError, messageOf } from '../../errors.js';
 import type { RosMessage } from '../messages/cdr.js';
-import { reasonOf, type Containment } from './contained.js';
+import { type Containment } from './contained.js';
 import type {
   Handle,
   RclActionClient,
@@ -152,7 +152,7 @@ export function stateMachineOf(node: RclNode, addon: RclAddon): StateMachine {
     try {
       addon.triggerLifecycleTransitionByLabel(node._stateMachineHandle, label);
     } catch (error) {
-      throw new RosError(`lifecycle ${label}: ${reasonOf(error)}`);
+      throw new RosError(`lifecycle ${label}: ${messageOf(error)}`);
     }
   };
   return {

@@ -2,8 +2,8 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { RosError } from '../../errors.js';
-import { reasonOf } from './contained.js';
+import { RosError, messageOf } from '../../errors.js';
+
 import type { RclAddon } from './library.js';
 
 const install = 'install it where ROS 2 is sourced: npm run ros:install';
@@ -43,7 +43,7 @@ export function loadAddon(entry: string | null, distro: string): RclAddon {
     return createRequire(entry)(file) as RclAddon;
   } catch (error) {
     throw new RosError(
-      `rclnodejs: got ${reasonOf(error)}, expected a build for this ROS 2 and Node.js; ${install}`,
+      `rclnodejs: got ${messageOf(error)}, expected a build for this ROS 2 and Node.js; ${install}`,
     );
   }
 }

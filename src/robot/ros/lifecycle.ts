@@ -2,7 +2,8 @@
  * The lifecycle of a managed node (design.ros2.org/articles/node_lifecycle.html) with transitions that take
  * time. Knows nothing of the client library: the state machine that others see is handed in.
  */
-import { reasonOf } from './contained.js';
+
+import { messageOf } from '../../errors.js';
 import type {
   LifecycleHandlers,
   LifecycleState,
@@ -111,7 +112,7 @@ export class Lifecycle implements RosLifecycle {
       await this.fail(transition, failure);
       return failure.message;
     } catch (error) {
-      return `the client library refused: ${reasonOf(error)}`;
+      return `the client library refused: ${messageOf(error)}`;
     } finally {
       this.running = null;
     }

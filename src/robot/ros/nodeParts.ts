@@ -1,6 +1,6 @@
 /** What the parts of a node are made from, and how they fail. */
-import { RosError } from '../../errors.js';
-import { reasonOf, type Containment } from './contained.js';
+import { RosError, messageOf } from '../../errors.js';
+import { type Containment } from './contained.js';
 import type { RclLibrary, RclNode } from './library.js';
 import type { FieldsOf } from './nativeMessages.js';
 import type { Disposable } from './ros.js';
@@ -34,7 +34,7 @@ export async function askedLater<T>(what: string, ask: () => Promise<T>): Promis
 
 /** The library names its own folder where it knows no such type. */
 function wordsOf(error: unknown): string {
-  const reason = reasonOf(error);
+  const reason = messageOf(error);
   const unknown = /^The message required does not exist: (\w+), (\w+), (\w+)/.exec(reason);
   if (!unknown) return reason;
   const [, pkg, kind, name] = unknown;

@@ -5,7 +5,7 @@
  * Why not the client library's: it answers a value out of range with a wrong reason, describes no ranges, dies of a request
  * for a parameter without a name, and of an integer array in a shared parameter file.
  */
-import { RosError } from '../../errors.js';
+import { RosError, messageOf } from '../../errors.js';
 import type { RosMessage } from '../messages/cdr.js';
 import {
   askedFrom,
@@ -14,7 +14,7 @@ import {
   type AskedValue,
   type ParameterKind,
 } from './parameterMessages.js';
-import { reasonOf } from './contained.js';
+
 import type { RclOverrides } from './library.js';
 import type { ParameterDescription, ParameterValue } from './ros.js';
 
@@ -137,7 +137,7 @@ function refusal(veto: (changes: Changes) => string | null, changes: Changes): s
   try {
     return veto(changes);
   } catch (error) {
-    return `could not be checked: ${reasonOf(error)}`;
+    return `could not be checked: ${messageOf(error)}`;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The only file that loads rclnodejs. */
 import { fileURLToPath } from 'node:url';
-import { RosError } from '../../errors.js';
-import { Containment, reasonOf } from './contained.js';
+import { RosError, messageOf } from '../../errors.js';
+import { Containment } from './contained.js';
 import { checkHooks, containedNodeClass, lifecycleNodeClass, stateMachineOf } from './hooks.js';
 import { loadAddon, sourcedDistro } from './installation.js';
 import type { RclAddon, RclContext, RclLibrary, RclNode, RclNodeClass } from './library.js';
@@ -40,7 +40,7 @@ export async function openRos(args: readonly string[]): Promise<Ros> {
   try {
     await rcl.init(context, ['magma-vla', ...args]);
   } catch (error) {
-    throw new RosError(`ROS 2: ${reasonOf(error)}`);
+    throw new RosError(`ROS 2: ${messageOf(error)}`);
   }
   return new OpenRos(distro, rcl, addon, context);
 }

@@ -1,10 +1,10 @@
 /** A RosNode over a node of rclnodejs. */
-import { RosError } from '../../errors.js';
+import { RosError, messageOf } from '../../errors.js';
 import { encodeCdr, type RosMessage } from '../messages/cdr.js';
 import { isKnownType, schemaOf, shortName } from '../messages/schemas.js';
 import { makeActionClient } from './actionClient.js';
 import { makeActionServer } from './actionServer.js';
-import { reasonOf, type Containment } from './contained.js';
+import { type Containment } from './contained.js';
 import type {
   RclEndpoint,
   RclLibrary,
@@ -172,7 +172,7 @@ function failureAnswer(response: RclServiceResponse, error: unknown): RosMessage
   const { template } = response;
   return {
     ...('success' in template ? { success: false } : {}),
-    ...('message' in template ? { message: reasonOf(error) } : {}),
+    ...('message' in template ? { message: messageOf(error) } : {}),
   };
 }
 

@@ -1,4 +1,5 @@
 /** `/tf` and `/tf_static` → TfBuffer, and what they say of the tool held against our own forward kinematics. */
+import { messageOf } from '../../errors.js';
 import { type Arm, forward } from '../../arm/kinematics.js';
 import * as quaternion from '../../math/quaternion.js';
 import * as vec3 from '../../math/vec3.js';
@@ -71,7 +72,7 @@ export class TfListener {
     try {
       refusal = add(transformFromMessage(message, topic));
     } catch (error) {
-      refusal = error instanceof Error ? error.message : String(error);
+      refusal = messageOf(error);
     }
     if (refusal === null) return;
     this.#refused++;

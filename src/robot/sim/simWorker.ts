@@ -1,4 +1,5 @@
 /** The simulation's thread: one world, requests answered in order. */
+import { messageOf } from '../../errors.js';
 import { parentPort, workerData } from 'node:worker_threads';
 import { seededRandom } from '../../math/random.js';
 import type { ServoCommand, SimReply, SimRequest, StepReading } from './protocol.js';
@@ -37,7 +38,7 @@ parentPort!.on('message', (request: SimRequest) => {
   try {
     reply = answer(request);
   } catch (error) {
-    reply = { kind: 'failed', message: error instanceof Error ? error.message : String(error) };
+    reply = { kind: 'failed', message: messageOf(error) };
   }
   parentPort!.postMessage(reply);
 });

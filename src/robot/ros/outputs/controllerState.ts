@@ -2,7 +2,7 @@
  * joint_trajectory_controller's `~/controller_state`: published while the controller runs, with the reference it follows.
  * An inactive controller keeps its subscription and drops what it gets; only here does it show.
  */
-import { DataError } from '../../../errors.js';
+import { DataError, messageOf } from '../../../errors.js';
 import { reason } from '../../../safety/reasons.js';
 import type { ArmCommand, Reason } from '../../../types.js';
 import {
@@ -94,7 +94,7 @@ export class ControllerState implements Readback {
     try {
       reference = referenceFromControllerState(bytes, `topic ${this.topic}`);
     } catch (error) {
-      return error instanceof Error ? error.message : String(error);
+      return messageOf(error);
     }
     for (const [i, name] of names.entries()) {
       const theirs = reference.positions[reference.names.indexOf(name)];

@@ -2,6 +2,7 @@
  * Openings for the gripper: sent on change, one at a time, the newest wish wins. What it refuses is told once and not
  * tried again; the next other wish is.
  */
+import { messageOf } from '../../../errors.js';
 import type { Config } from '../../../config.js';
 import { type GuardReason, reason } from '../../../safety/reasons.js';
 import type { Reason } from '../../../types.js';
@@ -116,7 +117,7 @@ export class GripperOutput {
     this.#sentNs = nowNs;
     const refused = await this.#link
       .move(positionFromOpening(opening, this.#range))
-      .catch((error: unknown) => (error instanceof Error ? error.message : String(error)));
+      .catch((error: unknown) => messageOf(error));
     if (this.#underWay !== move) return;
     this.#underWay = null;
     if (move.interruptedNs !== null) return;

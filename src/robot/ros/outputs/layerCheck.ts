@@ -1,4 +1,5 @@
 /** Asks the layer below whether it will take the stream: who listens, and what its parameters say. */
+import { messageOf } from '../../../errors.js';
 import type { Config } from '../../../config.js';
 import { deaf } from '../qosMatch.js';
 import { qos, type RosNode, type RosPublisher } from '../ros.js';
@@ -117,7 +118,7 @@ async function readOrFinding(
   try {
     return { parameters: await readParameters(node, remote, TIMEOUT_MS) };
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return { finding: refuse(`${remote}: its parameters cannot be read (${why}).`) };
   }
 }
