@@ -39,5 +39,7 @@ function missing() {
     encoding: 'utf8',
   });
   if (rclpy.status !== 0) return `no rclpy: ${(rclpy.stderr ?? '').trim().split('\n').at(-1)}`;
+  if (spawnSync('python3', ['-c', 'import magma_vla.msg']).status !== 0)
+    return 'the interfaces of magma_vla are not sourced (colcon build, then source install/setup.bash)';
   return null;
 }
