@@ -31,23 +31,27 @@ const tower = z.strictObject({
 });
 
 /** One piece of a prompt. Neighbouring pieces of text are joined before they are tokenised. */
-const segment = z.union([
+const pieces = [
   z.strictObject({ text: z.string().min(1) }),
   /** One token by its exact name, special tokens included. */
   z.strictObject({ token: z.string() }),
   /**
    * A camera's picture by model key: one placeholder id, which the runtime replaces by the visual tokens. From camera
    * picture to model picture, on 8-bit pixels: marks drawn → resized (Pillow's filter) → centre share of the area.
+   * In the prompts of questions the key is only a name: the picture is the one that is asked about.
    */
   z.strictObject({
     image: z.string(),
-    marks: z.literal('drawn').optional(),
+    /** drawn: numbered discs at points. boxes: numbered boxes, as around the buttons of a screenshot. */
+    marks: z.enum(['drawn', 'boxes']).optional(),
     resize: z
       .strictObject({ filter: z.enum(['bilinear', 'bicubic']), height: count, width: count })
       .optional(),
     centreCropArea: positive.max(1).optional(),
+    /** Fewer crops than the recipe's, for a picture that is one of many. */
+    maxCrops: count.optional(),
   }),
-  /** asGiven: trimmed. lowercase: also lower case. plain: also single spaces and no final `.`, `!` or `?`. */
+  /** The task, or what is asked. asGiven: trimmed. lowercase: also lower case. plain: also single spaces and no final `.`, `!` or `?`. */
   z.strictObject({ instruction: z.enum(['asGiven', 'lowercase', 'plain']) }),
   /** One action-vocabulary id per field of `state`. */
   z.strictObject({ state: z.literal('actionIds') }),
@@ -57,6 +61,12 @@ const segment = z.union([
   z.strictObject({ steps: z.literal('count') }),
   /** `answers.trace.speed`, grid cells per step. */
   z.strictObject({ speed: z.literal('gridPerStep') }),
+] as const;
+
+const segment = z.union([
+  ...pieces,
+  /** These pieces once per frame of a video. */
+  z.strictObject({ frames: z.array(z.union(pieces)).min(1) }),
 ]);
 
 const prompt = z.strictObject({
@@ -107,6 +117,32 @@ const traceAnswer = z.strictObject({
   maxTokens: count,
 });
 
+/** Free text about one picture; cut off after so many tokens. */
+const questionAnswer = z.strictObject({ maxTokens: count });
+
+/** Free text about several pictures in the order of time. */
+const videoAnswer = z.strictObject({
+  /** How many frames a question may show. */
+  frames: z.strictObject({ max: count }),
+  maxTokens: count,
+});
+
+/** Where the marks drawn on a picture are: see locationGrammar.ts. */
+const locationAnswer = z.strictObject({
+  grammar: z.literal('magma'),
+  /** Coordinates are cells 0 … grid − 1 of the picture, x before y. */
+  grid: count,
+  marks: z.strictObject({ min: count, max: count }),
+  maxTokens: count,
+});
+
+/** Where to click on a screenshot with numbered boxes: see interfaceGrammar.ts. */
+const interfaceAnswer = z.strictObject({
+  grammar: z.literal('magma'),
+  marks: z.strictObject({ max: count }),
+  maxTokens: count,
+});
+
 const stateField = z.strictObject({ name: dimension, min: z.number(), max: z.number() });
 
 const trainedRobot = z.strictObject({
@@ -135,10 +171,26 @@ const schema = z.strictObject({
   /** Weight names that begin so may be present and are not used; any other unknown name is an error. */
   ignoredKeys: z.array(z.string()),
   tokens: z.strictObject({ bos: z.string(), eos: z.string(), image: z.string() }),
-  prompts: z.strictObject({ action: prompt, trace: prompt.optional() }),
+  /** Each has an answer of the same name; all but the action are there where the model was trained for them. */
+  prompts: z.strictObject({
+    action: prompt,
+    trace: prompt.optional(),
+    /** About one picture. */
+    question: prompt.optional(),
+    video: prompt.optional(),
+    location: prompt.optional(),
+    interface: prompt.optional(),
+  }),
   /** Proprioception of the prompt, in prompt order: tool centre point in the base frame (m, rad), gripper 0 … 1. */
   state: z.array(stateField),
-  answers: z.strictObject({ action: actionAnswer, trace: traceAnswer.optional() }),
+  answers: z.strictObject({
+    action: actionAnswer,
+    trace: traceAnswer.optional(),
+    question: questionAnswer.optional(),
+    video: videoAnswer.optional(),
+    location: locationAnswer.optional(),
+    interface: interfaceAnswer.optional(),
+  }),
   robots: z.array(trainedRobot),
 });
 
@@ -152,9 +204,15 @@ export interface Contract extends ModelJson {
 }
 export type ImageRecipe = ModelJson['recipes'][string];
 export type Prompt = ModelJson['prompts']['action'];
+export type PromptKind = keyof ModelJson['prompts'];
+/** What can be asked about pictures that no robot took. */
+export type QuestionKind = Exclude<PromptKind, 'action' | 'trace'>;
 export type Segment = Prompt['segments'][number];
+/** A segment that is not made of others. */
+export type Piece = Exclude<Segment, { readonly frames: unknown }>;
 export type ActionAnswer = ModelJson['answers']['action'];
 export type TraceAnswer = NonNullable<ModelJson['answers']['trace']>;
+export type LocationAnswer = NonNullable<ModelJson['answers']['location']>;
 export type ImageSegment = Extract<Segment, { readonly image: string }>;
 export type StateField = ModelJson['state'][number];
 
@@ -194,9 +252,19 @@ function readText(path: string, expected: string): string {
   }
 }
 
-/** The pictures that a prompt shows, in order. */
+/** The pictures that a prompt shows, in order; those of a video's frames once. */
 export function imagesOf(prompt: Prompt): readonly ImageSegment[] {
-  return prompt.segments.filter((segment) => 'image' in segment);
+  return piecesOf(prompt).filter((piece) => 'image' in piece);
+}
+
+/** Its segments, those of a video's frames once. */
+export function piecesOf(prompt: Prompt): readonly Piece[] {
+  return prompt.segments.flatMap((segment) => ('frames' in segment ? segment.frames : [segment]));
+}
+
+/** Every prompt there is, the action's first. */
+export function promptsOf(contract: Pick<Contract, 'prompts'>): readonly Prompt[] {
+  return Object.values(contract.prompts).filter((prompt) => prompt !== undefined);
 }
 
 /** Every name that is used is defined. */
@@ -221,13 +289,15 @@ function checkNames(contract: Contract, where: string): void {
 
 function checkPromptNames(contract: Contract, where: string): void {
   const { prompts, answers } = contract;
-  if ((prompts.trace === undefined) !== (answers.trace === undefined)) {
-    const got = prompts.trace
-      ? 'prompts.trace without answers.trace'
-      : 'answers.trace without prompts.trace';
-    fail(where, got, 'both or none');
+  for (const kind of promptKinds) {
+    const prompt = prompts[kind];
+    if ((prompt === undefined) !== (answers[kind] === undefined)) {
+      const [there, missing] = prompt ? ['prompts', 'answers'] : ['answers', 'prompts'];
+      fail(where, `${there}.${kind} without ${missing}.${kind}`, 'both or none');
+    }
+    if (prompt) checkPieces(kind, prompt, `${where}: prompts.${kind}.segments`);
   }
-  const segments = [...prompts.action.segments, ...(prompts.trace?.segments ?? [])];
+  const segments = promptsOf(contract).flatMap(piecesOf);
   if (segments.some((segment) => 'state' in segment) && contract.state.length === 0) {
     fail(`${where}: state`, 'no fields', 'fields, because a prompt has a {state} segment');
   }
@@ -238,20 +308,53 @@ function checkPromptNames(contract: Contract, where: string): void {
       'a number, because a prompt has a {speed} segment',
     );
   }
-  if (prompts.action.segments.some((s) => 'marks' in s || 'steps' in s || 'speed' in s)) {
-    fail(`${where}: prompts.action.segments`, 'a trace segment', 'no marks, steps or speed');
-  }
   if (prompts.trace && answers.trace) {
-    const marked = prompts.trace.segments.flatMap((s) =>
-      'image' in s && s.marks ? [s.image] : [],
-    );
+    const marked = imagesOf(prompts.trace).flatMap(({ image, marks }) => (marks ? [image] : []));
     expectOneOf(answers.trace.camera, marked, `${where}: answers.trace.camera`);
+  }
+}
+
+const promptKinds = ['action', 'trace', 'question', 'video', 'location', 'interface'] as const;
+const ofTraces = ['marks', 'steps', 'speed'] as const;
+
+/** What a kind of prompt must not have, and what one about pictures must. */
+function checkPieces(kind: PromptKind, prompt: Prompt, where: string): void {
+  const pieces = piecesOf(prompt);
+  const has = (...names: readonly string[]): boolean =>
+    pieces.some((piece) => names.some((name) => name in piece && !('image' in piece)));
+  if (kind !== 'trace' && has(...ofTraces))
+    fail(where, 'a trace segment', 'no marks, steps or speed');
+  const groups = prompt.segments.filter((segment) => 'frames' in segment).length;
+  if (groups !== (kind === 'video' ? 1 : 0)) {
+    fail(where, `${groups} groups of frames`, kind === 'video' ? 'one' : 'none: it is no video');
+  }
+  const images = imagesOf(prompt);
+  const boxed = images.some(({ marks }) => marks === 'boxes');
+  if (boxed !== (kind === 'interface')) {
+    fail(
+      where,
+      boxed ? 'marks: boxes' : 'no marks: boxes',
+      `${boxed ? 'no ' : ''}boxes to click on`,
+    );
+  }
+  if (kind === 'action' || kind === 'trace') return;
+  if (has('state')) fail(where, 'a {state} segment', 'none: no robot is asked about');
+  const outside = prompt.segments.filter((segment) => 'image' in segment).length;
+  if (images.length !== 1 || (kind === 'video' && outside > 0)) {
+    const expected = kind === 'video' ? 'one, among the frames' : 'the one that is asked about';
+    fail(where, `${images.length} pictures`, expected);
+  }
+  if (kind === 'location' && images[0]!.marks !== 'drawn') {
+    fail(where, 'a picture without marks', 'marks: drawn');
+  }
+  if (kind !== 'location' && !has('instruction')) {
+    fail(where, 'no {instruction} segment', 'one, for what is asked');
   }
 }
 
 /** Every number is in a range that the arithmetic can use. */
 function checkRanges(contract: Contract, where: string): void {
-  const { action, trace } = contract.answers;
+  const { action, trace, location } = contract.answers;
   const at = `${where}: answers.action`;
   const repeated = action.dims.find((name, index) => action.dims.indexOf(name) !== index);
   if (repeated) fail(`${at}.dims`, `${repeated} twice`, 'each dimension once');
@@ -265,8 +368,10 @@ function checkRanges(contract: Contract, where: string): void {
     if (field.min < field.max) return;
     fail(`${where}: state.${index} (${field.name})`, `${field.min} … ${field.max}`, 'min < max');
   });
-  if (trace && trace.marks.min > trace.marks.max) {
-    fail(`${where}: answers.trace.marks`, `${trace.marks.min} … ${trace.marks.max}`, 'min ≤ max');
+  for (const [name, answer] of Object.entries({ trace, location })) {
+    if (!answer || answer.marks.min <= answer.marks.max) continue;
+    const { min, max } = answer.marks;
+    fail(`${where}: answers.${name}.marks`, `${min} … ${max}`, 'min ≤ max');
   }
 }
 

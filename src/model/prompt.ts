@@ -3,12 +3,13 @@
  * text, because a tokenizer splits words at spaces that belong to the next word.
  */
 import type { Answer } from '../types.js';
-import type { Contract, ImageSegment, Prompt, Segment } from './contract.js';
+import type { Contract, ImageSegment, Piece, Prompt, QuestionKind, Segment } from './contract.js';
 import { accept, refuse } from './refusal.js';
 import { encodeState, type RobotState } from './stateTokens.js';
 import type { Tokenizer } from './tokenizer.js';
 
 export interface PromptRequest {
+  /** The task, or what is asked. */
   readonly instruction: string;
   /** Needed where the contract's prompt has a {state} segment. */
   readonly state?: RobotState;
@@ -16,6 +17,8 @@ export interface PromptRequest {
   readonly marks?: readonly number[];
   /** Future points asked for; the contract's number unless given. */
   readonly steps?: number;
+  /** How many pictures of a video are shown: needed by a video prompt. */
+  readonly frames?: number;
 }
 
 /** Ids with one placeholder per picture, which the runtime replaces by that picture's visual tokens. */
@@ -68,6 +71,29 @@ export function tracePrompt(
   return promptIds(contract.prompts.trace, contract, tokenizer, { ...request, steps });
 }
 
+/**
+ * Ids of a question about pictures that no robot took. Refused: a kind that the model has no prompt for, an empty
+ * question, more frames than the contract allows.
+ */
+export function questionPrompt(
+  kind: QuestionKind,
+  contract: Contract,
+  tokenizer: Tokenizer,
+  request: Pick<PromptRequest, 'instruction' | 'frames'>,
+): Answer<PromptIds> {
+  const prompt = contract.prompts[kind];
+  if (!prompt) {
+    const expected = `none: its contract has no ${kind} prompt`;
+    return refuse('badObservation', `model ${contract.name}`, `a ${kind} request`, expected);
+  }
+  const frames = request.frames ?? 0;
+  const max = contract.answers.video?.frames.max ?? 0;
+  if (kind === 'video' && !(Number.isInteger(frames) && frames >= 1 && frames <= max)) {
+    return refuse('badObservation', 'video', `${frames} frames`, `1 to ${max}`);
+  }
+  return promptIds(prompt, contract, tokenizer, request);
+}
+
 /** The instruction as the contract's prompts write it. */
 export function cleanInstruction(
   instruction: string,
@@ -100,7 +126,7 @@ function promptIds(
     if (text !== '') ids.push(...tokenizer.encode(text));
     text = '';
   };
-  for (const segment of prompt.segments) {
+  for (const segment of expanded(prompt, request.frames ?? 0)) {
     const written = textOf(segment, contract, request);
     if (written !== null) {
       if (written === '')
@@ -126,8 +152,15 @@ function promptIds(
   return accept({ ids, images });
 }
 
+/** The pieces of every frame in turn. */
+function expanded({ segments }: Prompt, frames: number): readonly Piece[] {
+  return segments.flatMap((segment) =>
+    'frames' in segment ? Array.from({ length: frames }, () => segment.frames).flat() : [segment],
+  );
+}
+
 /** What a segment adds to the running text; null if it is no text. */
-function textOf(segment: Segment, contract: Contract, request: PromptRequest): string | null {
+function textOf(segment: Piece, contract: Contract, request: PromptRequest): string | null {
   if ('image' in segment) return null;
   if ('text' in segment) return segment.text;
   if ('instruction' in segment) return cleanInstruction(request.instruction, segment.instruction);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ModelError } from '../errors.js';
-import type { Contract } from './contract.js';
+import { piecesOf, promptsOf, type Contract } from './contract.js';
 import { parseJson } from './parseJson.js';
 
 /** The part of the library that is used: its own declarations do not resolve under TypeScript's `nodenext`. */
@@ -85,8 +85,7 @@ export function readTokenizer(folder: string): Tokenizer {
  * @throws ModelError saying what is missing.
  */
 export function checkVocabulary(contract: Contract, tokenizer: Tokenizer, where: string): void {
-  const { action, trace } = contract.prompts;
-  const segments = [...action.segments, ...(trace?.segments ?? [])];
+  const segments = promptsOf(contract).flatMap(piecesOf);
   const named = segments.flatMap((segment) => ('token' in segment ? [segment.token] : []));
   [...Object.values(contract.tokens), ...named].forEach((token) => tokenizer.idOf(token));
   const { vocabulary, bins } = contract.answers.action;
