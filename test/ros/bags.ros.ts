@@ -159,7 +159,10 @@ describe('recordings of simulation and node', () => {
     expect(json.command).toBe('replay');
     expect(json.messages.read.instructions).toBe(2);
     expect(json.predictions).toBeGreaterThan(10);
-    expect(json.refusals).toEqual({});
+    // An answer that was due when the second instruction came is refused, and is the only one.
+    const { staleEpisode = 0, ...refused } = json.refusals as Record<string, number>;
+    expect(refused).toEqual({});
+    expect(staleEpisode).toBeLessThanOrEqual(1);
     expect(json.warnings).toEqual([]);
   }, 120_000);
 
