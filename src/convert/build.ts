@@ -25,6 +25,7 @@ import {
   readCheckpointConfig,
   type CheckpointConfig,
   type CheckpointLayout,
+  type ConvNextConfig,
 } from './checkpointConfig.js';
 import { storeDecoder } from './decoder.js';
 import { decodeGraph, stepGraph } from './decoderGraphs.js';
@@ -100,21 +101,12 @@ function writeGraphs(
 
 function writeVision(config: CheckpointConfig, checkpoint: Checkpoint, folder: string): void {
   const { hiddenSize } = config.decoder;
-  const width = config.tower.widths.at(-1)!;
   withExternal(join(folder, graphFiles.visionWeights), (external) => {
     const g = new Graph('vision');
     const pixels = g.input(ports.pixels, 'float32', ['N', 3, 'H', 'W']);
     const grid = g.input(ports.grid, 'int64', [2]);
-    const features = convNextTower(g, pixels, config.tower, checkpoint, external);
-    const visual = projector(
-      g,
-      features,
-      grid,
-      config.projector,
-      { width, hiddenSize },
-      checkpoint,
-      external,
-    );
+    const features = convNextTower(g, pixels, onlyTower(config), checkpoint, external);
+    const visual = projector(g, features, grid, config.projector, checkpoint, external);
     rename(g, visual, ports.visual);
     g.output(ports.visual, 'float32', ['T', hiddenSize]);
     writeFileSync(join(folder, graphFiles.vision), modelBytes(g));
@@ -159,12 +151,20 @@ function writeManifest(config: CheckpointConfig, folder: string, sha256: string)
       vocabulary,
       maxPositions,
     },
-    vision: { stride: towerStride(config.tower) },
+    vision: { stride: towerStride(onlyTower(config)) },
     files: Object.fromEntries(
       Object.values(others).map((file) => [file, statSync(join(folder, file)).size]),
     ),
   };
   writeFileSync(join(folder, name), JSON.stringify(manifest, null, 2));
+}
+
+/** The vision graph has one ConvNeXt tower today. */
+function onlyTower({ towers }: CheckpointConfig): ConvNextConfig {
+  const [tower, ...others] = towers;
+  if (tower?.kind === 'convnext' && others.length === 0) return tower;
+  const kinds = towers.map(({ kind }) => kind).join(', ');
+  throw new ModelError('towers', kinds, 'one convnext');
 }
 
 /** SHA-256 over builder version, layout, config.json and the weight files, names included. */

@@ -48,6 +48,7 @@ const schema = z.object({
 export type CheckpointLayout = Pick<Contract, 'towers' | 'projector' | 'decoder' | 'ignoredKeys'>;
 
 export interface ConvNextConfig {
+  readonly kind: 'convnext';
   readonly keyPrefix: string;
   readonly patchSize: number;
   readonly widths: readonly number[];
@@ -55,10 +56,50 @@ export interface ConvNextConfig {
   readonly epsilon: number;
 }
 
-export interface ProjectorConfig {
+/**
+ * A Vision Transformer as timm 0.9.10 builds it (`vision_transformer.py`, names of that file), of which the patch
+ * tokens of one block are the features, without the final norm (`get_intermediate_layers`).
+ */
+export interface VitConfig {
+  readonly kind: 'vit';
   readonly keyPrefix: string;
+  /** Side of the square picture, px; a multiple of `patchSize`. */
+  readonly imageSize: number;
+  readonly patchSize: number;
+  readonly width: number;
+  /** Blocks that are run: `blocks.0` … `blocks.{depth − 1}`; the features are what the last of them gives. */
+  readonly depth: number;
+  readonly heads: number;
+  readonly mlpWidth: number;
+  readonly epsilon: number;
+  /** Tokens before the patches: none, or `cls_token` [1,1,width] and then `reg_token` [1,prefixTokens − 1,width]. */
+  readonly prefixTokens: number;
+  /** `pos_embed` [1,(imageSize/patchSize)²,width] is added to the patches only (`no_embed_class`). */
+  readonly positionOnPrefix: false;
+  /** `ls1.<name>` and `ls2.<name>` [width] scale the two branches of a block; null: not scaled. */
+  readonly layerScaleName: string | null;
+  readonly activation: 'gelu' | 'gelu_tanh';
+  /** Weight names that begin so belong to the tower and are not run: later blocks, final norm, pooling. */
+  readonly unusedKeys: readonly string[];
+}
+
+/** Towers see the same picture, each in its own recipe; their features are concatenated on the channels. */
+export type TowerConfig = ConvNextConfig | VitConfig;
+
+/** An MLP with GELU (erf) between its layers. */
+export interface ProjectorConfig {
+  readonly kind: Contract['projector']['kind'];
+  readonly keyPrefix: string;
+  /** In order; `<key>.weight` [outputs, inputs] and `<key>.bias` [outputs]. */
+  readonly layers: readonly ProjectorLayer[];
   /** Name of the token after every row, below the prefix; null: none. */
   readonly rowSeparator: string | null;
+}
+
+export interface ProjectorLayer {
+  readonly key: string;
+  readonly inputs: number;
+  readonly outputs: number;
 }
 
 export interface DecoderConfig {
@@ -76,7 +117,8 @@ export interface DecoderConfig {
 }
 
 export interface CheckpointConfig {
-  readonly tower: ConvNextConfig;
+  /** In the contract's order; at least one. */
+  readonly towers: readonly TowerConfig[];
   readonly projector: ProjectorConfig;
   readonly decoder: DecoderConfig;
   readonly ignoredKeys: readonly string[];
@@ -114,18 +156,51 @@ export function parseCheckpointConfig(
     const got = `${vision.depths.length} depths for ${vision.dims.length} dims`;
     throw new ModelError(`${where}: vision_config.depths`, got, 'one depth per stage');
   }
+  const width = vision.dims.at(-1)!;
   return {
-    tower: {
-      keyPrefix: layout.towers[0]!.keyPrefix,
-      patchSize: vision.patch_size,
-      widths: vision.dims,
-      depths: vision.depths,
-      epsilon: vision.layer_norm_eps,
-    },
-    projector: layout.projector,
+    towers: [
+      {
+        kind: 'convnext',
+        keyPrefix: layout.towers[0]!.keyPrefix,
+        patchSize: vision.patch_size,
+        widths: vision.dims,
+        depths: vision.depths,
+        epsilon: vision.layer_norm_eps,
+      },
+    ],
+    projector: projectorConfig(layout.projector, width, decoder.hiddenSize),
     decoder,
     ignoredKeys: layout.ignoredKeys,
   };
+}
+
+/** Channels of a tower's features. */
+export function towerWidth(tower: TowerConfig): number {
+  return tower.kind === 'convnext' ? tower.widths.at(-1)! : tower.width;
+}
+
+/**
+ * `mlp2x_gelu` is Magma's (`modeling_magma.py`, MagmaMultiModalProjector), `mlp3x_gelu` the one of OpenVLA's fused
+ * backbone, whose first layer is four times as wide as the features (`modeling_prismatic.py`, PrismaticProjector).
+ */
+function projectorConfig(
+  { kind, keyPrefix, rowSeparator }: CheckpointLayout['projector'],
+  width: number,
+  hiddenSize: number,
+): ProjectorConfig {
+  const { names, sizes } = {
+    mlp2x_gelu: { names: ['proj.0', 'proj.2'], sizes: [width, hiddenSize, hiddenSize] },
+    mlp3x_gelu: {
+      names: ['fc1', 'fc2', 'fc3'],
+      sizes: [width, 4 * width, hiddenSize, hiddenSize],
+    },
+  }[kind];
+  const layers = names.map((name, i) => ({
+    key: `${keyPrefix}${name}`,
+    inputs: sizes[i]!,
+    outputs: sizes[i + 1]!,
+  }));
+  return { kind, keyPrefix, layers, rowSeparator };
 }
 
 export function readCheckpointConfig(path: string, layout: CheckpointLayout): CheckpointConfig {

@@ -1,6 +1,6 @@
 /**
- * Magma's projector: a two-layer MLP from the tower's channels to the decoder's width, then one learned separator
- * after every row. Several crops of a canvas are first stitched back into one map, so that rows run across them.
+ * From the towers' channels to the decoder's width: an MLP with GELU between its layers; for Magma then one learned
+ * separator after every row. Several crops of a canvas are first stitched back into one map, so that rows run across them.
  */
 import type { Checkpoint } from './checkpoint.js';
 import type { ProjectorConfig } from './checkpointConfig.js';
@@ -16,26 +16,20 @@ export function projector(
   g: Graph,
   features: Value,
   grid: Value,
-  { keyPrefix, rowSeparator }: ProjectorConfig,
-  sizes: { readonly width: number; readonly hiddenSize: number },
+  { keyPrefix, layers, rowSeparator }: ProjectorConfig,
   checkpoint: Checkpoint,
   external: ExternalData,
 ): Value {
-  const { width, hiddenSize } = sizes;
-  const layer = (index: number, from: number) => {
-    const key = `${keyPrefix}proj.${index}`;
-    const weight = checkpoint.take(`${key}.weight`, [hiddenSize, from]);
-    const bias = checkpoint.take(`${key}.bias`, [hiddenSize]);
-    return {
-      weight: storeLinear(external, `${key}.weight`, [{ out: hiddenSize, weight }], from),
-      bias: g.weight(external.store(`${key}.bias`, [hiddenSize], bias)),
-    };
-  };
-  const first = layer(0, width);
-  const second = layer(2, hiddenSize);
-  const last = transpose(g, features, [0, 2, 3, 1]);
-  const hidden = gelu(g, add(g, linear(g, last, first.weight), first.bias));
-  const tokens = add(g, linear(g, hidden, second.weight), second.bias);
+  const hiddenSize = layers.at(-1)!.outputs;
+  let tokens = transpose(g, features, [0, 2, 3, 1]);
+  layers.forEach(({ key, inputs, outputs }, index) => {
+    const weight = checkpoint.take(`${key}.weight`, [outputs, inputs]);
+    const bias = checkpoint.take(`${key}.bias`, [outputs]);
+    const rows = storeLinear(external, `${key}.weight`, [{ out: outputs, weight }], inputs);
+    const x = index === 0 ? tokens : gelu(g, tokens);
+    const shift = g.weight(external.store(`${key}.bias`, [outputs], bias));
+    tokens = add(g, linear(g, x, rows), shift);
+  });
 
   let map = stitch(g, tokens, grid, hiddenSize);
   if (rowSeparator !== null) {

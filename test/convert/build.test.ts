@@ -185,8 +185,10 @@ describe('config.json', () => {
   };
 
   it('gives the sizes', () => {
-    const { tower, decoder } = parseCheckpointConfig(text, magmaLayout, 'config.json');
-    expect(tower).toMatchObject({ patchSize: 4, widths: [8, 16, 24], depths: [1, 2, 1] });
+    const { towers, decoder } = parseCheckpointConfig(text, magmaLayout, 'config.json');
+    expect(towers).toMatchObject([
+      { kind: 'convnext', patchSize: 4, widths: [8, 16, 24], depths: [1, 2, 1] },
+    ]);
     expect(decoder).toMatchObject({ layers: 3, heads: 4, keyValueHeads: 2, headDim: 16 });
   });
 

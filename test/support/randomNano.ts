@@ -56,9 +56,10 @@ function randomTensors(
   const graph = new Graph('sizes');
   const pixels = graph.input('pixels', 'float32', ['N', 3, 'H', 'W']);
   const grid = graph.input('grid', 'int64', [2]);
-  const features = convNextTower(graph, pixels, config.tower, checkpoint, external);
-  const sizes = { width: config.tower.widths.at(-1)!, hiddenSize: config.decoder.hiddenSize };
-  projector(graph, features, grid, config.projector, sizes, checkpoint, external);
+  const [tower] = config.towers;
+  if (tower?.kind !== 'convnext') throw new Error('nano has a ConvNeXt tower');
+  const features = convNextTower(graph, pixels, tower, checkpoint, external);
+  projector(graph, features, grid, config.projector, checkpoint, external);
   storeDecoder(config.decoder, checkpoint, external, () => undefined);
   external.close();
   rmSync(scratch, { recursive: true });
