@@ -29,10 +29,12 @@ import {
 } from './checkpointConfig.js';
 import { storeDecoder } from './decoder.js';
 import { decodeGraph, stepGraph } from './decoderGraphs.js';
-import { ExternalData, Graph, modelBytes } from './onnx.js';
+import { ExternalData } from './external.js';
+import { Graph, modelBytes } from './onnx.js';
 import { rename } from './ops.js';
 import { projector } from './projector.js';
 import { convNextTower, towerStride } from './tower.js';
+import { openWeightStore, plainFormat, type WeightStore } from './weightStore.js';
 
 /** Raise it with every change of what the graphs compute or of how they are laid out. */
 export const builderVersion = '1';
@@ -101,12 +103,12 @@ function writeGraphs(
 
 function writeVision(config: CheckpointConfig, checkpoint: Checkpoint, folder: string): void {
   const { hiddenSize } = config.decoder;
-  withExternal(join(folder, graphFiles.visionWeights), (external) => {
+  withStore(checkpoint, join(folder, graphFiles.visionWeights), (store) => {
     const g = new Graph('vision');
     const pixels = g.input(ports.pixels, 'float32', ['N', 3, 'H', 'W']);
     const grid = g.input(ports.grid, 'int64', [2]);
-    const features = convNextTower(g, pixels, onlyTower(config), checkpoint, external);
-    const visual = projector(g, features, grid, config.projector, checkpoint, external);
+    const features = convNextTower(g, pixels, onlyTower(config), store);
+    const visual = projector(g, features, grid, config.projector, store);
     rename(g, visual, ports.visual);
     g.output(ports.visual, 'float32', ['T', hiddenSize]);
     writeFileSync(join(folder, graphFiles.vision), modelBytes(g));
@@ -119,19 +121,21 @@ function writeDecoder(
   folder: string,
   onProgress: (fraction: number) => void,
 ): void {
-  withExternal(join(folder, graphFiles.decoderWeights), (external) => {
-    const weights = storeDecoder(decoder, checkpoint, external, (done) =>
-      onProgress(done / decoder.layers),
-    );
+  withStore(checkpoint, join(folder, graphFiles.decoderWeights), (store) => {
+    const weights = storeDecoder(decoder, store, (done) => onProgress(done / decoder.layers));
     writeFileSync(join(folder, graphFiles.step), modelBytes(stepGraph(weights)));
     writeFileSync(join(folder, graphFiles.decode), modelBytes(decodeGraph(weights)));
   });
 }
 
-function withExternal(path: string, write: (external: ExternalData) => void): void {
+function withStore(
+  checkpoint: Checkpoint,
+  path: string,
+  write: (store: WeightStore) => void,
+): void {
   const external = new ExternalData(path);
   try {
-    write(external);
+    write(openWeightStore(checkpoint, external, plainFormat));
   } finally {
     external.close();
   }

@@ -2,10 +2,9 @@
  * The Llama decoder (RMS norm, rotary attention with grouped key/value heads, SwiGLU) as Hugging Face's
  * `modeling_llama.py` computes it, in fp32. Weights are stored once and used by every graph that runs the decoder.
  */
-import type { Checkpoint } from './checkpoint.js';
 import type { DecoderConfig } from './checkpointConfig.js';
-import { linear, storeLinear, type LinearWeight } from './linear.js';
-import type { ExternalData, Graph, StoredTensor, Value } from './onnx.js';
+import { linear, type LinearWeight } from './linear.js';
+import type { Graph, StoredTensor, Value } from './onnx.js';
 import {
   gather,
   groupQueryAttention,
@@ -19,6 +18,7 @@ import {
   unsqueeze,
   type KeyValue,
 } from './ops.js';
+import type { ComputeType, WeightStore } from './weightStore.js';
 
 interface LayerWeights {
   readonly inputNorm: StoredTensor;
@@ -31,6 +31,7 @@ interface LayerWeights {
 
 export interface DecoderWeights {
   readonly config: DecoderConfig;
+  readonly compute: ComputeType;
   /** [vocabulary, hiddenSize] */
   readonly embedding: StoredTensor;
   /** [maxPositions, headDim/2] */
@@ -41,72 +42,47 @@ export interface DecoderWeights {
   readonly head: LinearWeight;
 }
 
-/** Reads the decoder's tensors one after another into `external`. `onLayer` is called after each layer. */
+/** Stores the decoder's tensors one after another. `onLayer` is called after each layer. */
 export function storeDecoder(
   config: DecoderConfig,
-  checkpoint: Checkpoint,
-  external: ExternalData,
+  store: WeightStore,
   onLayer: (done: number) => void,
 ): DecoderWeights {
   const { hiddenSize: d, vocabulary, keyPrefix } = config;
   const model = `${keyPrefix}model`;
-  const plain = (key: string, shape: readonly number[]) =>
-    external.store(key, shape, checkpoint.take(key, shape));
-  const embedding = plain(`${model}.embed_tokens.weight`, [vocabulary, d]);
+  const embedding = store.table(`${model}.embed_tokens.weight`, [vocabulary, d]);
   const layers = Array.from({ length: config.layers }, (_, l) => {
-    const layer = storeLayer(config, `${model}.layers.${l}`, checkpoint, external);
+    const layer = storeLayer(config, `${model}.layers.${l}`, store);
     onLayer(l + 1);
     return layer;
   });
-  const finalNorm = plain(`${model}.norm.weight`, [d]);
+  const finalNorm = store.plain(`${model}.norm.weight`, [d]);
   const headKey = `${keyPrefix}lm_head.weight`;
-  const rows = [{ out: vocabulary, weight: checkpoint.take(headKey, [vocabulary, d]) }];
-  const head = storeLinear(external, headKey, rows, d);
-  return { config, embedding, ...storeRotary(config, external), layers, finalNorm, head };
+  const head = store.linear(headKey, [{ key: headKey, out: vocabulary }], d);
+  const compute = store.format.compute;
+  return { config, compute, embedding, ...storeRotary(config, store), layers, finalNorm, head };
 }
 
-function storeLayer(
-  config: DecoderConfig,
-  layer: string,
-  checkpoint: Checkpoint,
-  external: ExternalData,
-): LayerWeights {
+function storeLayer(config: DecoderConfig, layer: string, store: WeightStore): LayerWeights {
   const { hiddenSize: d, intermediateSize, heads, keyValueHeads, headDim } = config;
-  const norm = (name: string) => {
-    const key = `${layer}.${name}.weight`;
-    return external.store(key, [d], checkpoint.take(key, [d]));
-  };
-  const rows = (name: string, out: number, inputs: number) => ({
-    out,
-    weight: checkpoint.take(`${layer}.${name}_proj.weight`, [out, inputs]),
-  });
-  const store = (name: string, inputs: number, ...parts: ReturnType<typeof rows>[]) =>
-    storeLinear(external, `${layer}.${name}`, parts, inputs);
+  const norm = (name: string) => store.plain(`${layer}.${name}.weight`, [d]);
+  const rows = (name: string, out: number) => ({ key: `${layer}.${name}_proj.weight`, out });
   const queries = heads * headDim;
   const keys = keyValueHeads * headDim;
+  const qkv = [rows('self_attn.q', queries), rows('self_attn.k', keys), rows('self_attn.v', keys)];
+  const gateUp = [rows('mlp.gate', intermediateSize), rows('mlp.up', intermediateSize)];
   return {
     inputNorm: norm('input_layernorm'),
-    qkv: store(
-      'qkv',
-      d,
-      rows('self_attn.q', queries, d),
-      rows('self_attn.k', keys, d),
-      rows('self_attn.v', keys, d),
-    ),
-    output: store('output', queries, rows('self_attn.o', d, queries)),
+    qkv: store.linear(`${layer}.qkv`, qkv, d),
+    output: store.linear(`${layer}.output`, [rows('self_attn.o', d)], queries),
     attentionNorm: norm('post_attention_layernorm'),
-    gateUp: store(
-      'gateUp',
-      d,
-      rows('mlp.gate', intermediateSize, d),
-      rows('mlp.up', intermediateSize, d),
-    ),
-    down: store('down', intermediateSize, rows('mlp.down', d, intermediateSize)),
+    gateUp: store.linear(`${layer}.gateUp`, gateUp, d),
+    down: store.linear(`${layer}.down`, [rows('mlp.down', d)], intermediateSize),
   };
 }
 
 /** Angle of pair i at position p is p · θ^(−2i/headDim) (arXiv 2104.09864, eq. 15). */
-function storeRotary(config: DecoderConfig, external: ExternalData) {
+function storeRotary(config: DecoderConfig, store: WeightStore) {
   const { maxPositions, headDim, ropeTheta } = config;
   const half = headDim / 2;
   const cos = new Float32Array(maxPositions * half);
@@ -119,8 +95,8 @@ function storeRotary(config: DecoderConfig, external: ExternalData) {
     }
   }
   return {
-    cos: external.store('rotary.cos', [maxPositions, half], cos),
-    sin: external.store('rotary.sin', [maxPositions, half], sin),
+    cos: store.derived('rotary.cos', [maxPositions, half], cos),
+    sin: store.derived('rotary.sin', [maxPositions, half], sin),
   };
 }
 

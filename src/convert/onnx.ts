@@ -1,9 +1,7 @@
 /**
- * ONNX files written by hand: graphs in memory, weights streamed into an external data file beside them.
+ * ONNX files written by hand: graphs in memory, weights in an external data file beside them (external.ts).
  * Field numbers are those of onnx.proto (github.com/onnx/onnx, IR version 10).
  */
-import { closeSync, openSync, writeSync } from 'node:fs';
-import { basename } from 'node:path';
 import { Message } from './protobuf.js';
 
 /** The name of a tensor inside a graph. */
@@ -12,7 +10,15 @@ export type Value = string;
 export type Dimension = number | string;
 
 /** TensorProto.DataType */
-const elementTypes = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
+export const elementTypes = {
+  float32: 1,
+  uint8: 2,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+  bfloat16: 16,
+} as const;
 export type ElementType = keyof typeof elementTypes;
 
 export type Attribute =
@@ -25,39 +31,11 @@ export type Attribute =
 /** A weight that lies in an external data file. Several graphs may use the same one. */
 export interface StoredTensor {
   readonly name: string;
+  readonly type: ElementType;
   readonly shape: readonly number[];
   readonly file: string;
   readonly offset: number;
   readonly bytes: number;
-}
-
-/** The data file of one or more models. Large tensors begin on a page, so that a load by path maps them. */
-export class ExternalData {
-  readonly #path: string;
-  readonly #descriptor: number;
-  #end = 0;
-
-  constructor(path: string) {
-    this.#path = path;
-    this.#descriptor = openSync(path, 'wx');
-  }
-
-  /** Appends fp32 weights, row-major. The array may be dropped as soon as this returns. */
-  store(name: string, shape: readonly number[], data: Float32Array): StoredTensor {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const alignment = bytes.length < 4096 ? 64 : 4096;
-    const offset = Math.ceil(this.#end / alignment) * alignment;
-    for (let done = 0; done < bytes.length;) {
-      const count = Math.min(bytes.length - done, 1 << 28);
-      done += writeSync(this.#descriptor, bytes, done, count, offset + done);
-    }
-    this.#end = offset + bytes.length;
-    return { name, shape, file: basename(this.#path), offset, bytes: bytes.length };
-  }
-
-  close(): void {
-    closeSync(this.#descriptor);
-  }
 }
 
 /** A graph under construction. A subgraph sees the values of the graphs around it. */
@@ -85,9 +63,9 @@ export class Graph {
   }
 
   /** Weights belong to the root, so that a loop body and the graph around it share them. */
-  weight({ name, shape, file, offset, bytes }: StoredTensor): Value {
+  weight({ name, type, shape, file, offset, bytes }: StoredTensor): Value {
     const entry = (key: string, value: string) => new Message().text(1, key).text(2, value);
-    const tensor = tensorHeader(name, 'float32', shape)
+    const tensor = tensorHeader(name, type, shape)
       .message(13, entry('location', file))
       .message(13, entry('offset', String(offset)))
       .message(13, entry('length', String(bytes)))
@@ -183,12 +161,16 @@ function attribute(name: string, value: Attribute): Message {
 
 function pack(type: ElementType, values: readonly number[]): Uint8Array {
   switch (type) {
+    case 'float16':
+    case 'bfloat16':
+      throw new TypeError(`a constant of ${type}: cast one of float32 instead`);
     case 'float32':
       return new Uint8Array(Float32Array.from(values).buffer);
     case 'int32':
       return new Uint8Array(Int32Array.from(values).buffer);
     case 'int64':
       return new Uint8Array(BigInt64Array.from(values, BigInt).buffer);
+    case 'uint8':
     case 'bool':
       return Uint8Array.from(values);
   }

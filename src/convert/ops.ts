@@ -3,7 +3,7 @@
  * not here is not in any graph, so a new execution provider is judged against this list.
  * Contrib operators are described in github.com/microsoft/onnxruntime, docs/ContribOperators.md.
  */
-import type { Attribute, ElementType, Graph, Value } from './onnx.js';
+import { elementTypes, type Attribute, type ElementType, type Graph, type Value } from './onnx.js';
 
 const standard = (name: string) => ({ domain: '', name });
 const contrib = (name: string) => ({ domain: 'com.microsoft', name });
@@ -29,9 +29,8 @@ export const equal = (g: Graph, a: Value, b: Value): Value => apply(g, standard(
 export const less = (g: Graph, a: Value, b: Value): Value => apply(g, standard('Less'), [a, b]);
 export const exp = (g: Graph, a: Value): Value => apply(g, standard('Exp'), [a]);
 
-const onnxTypeNumber = { float32: 1, int32: 6, int64: 7, bool: 9 } as const;
 export const cast = (g: Graph, x: Value, to: ElementType): Value =>
-  apply(g, standard('Cast'), [x], { to: { int: onnxTypeNumber[to] } });
+  apply(g, standard('Cast'), [x], { to: { int: elementTypes[to] } });
 
 /** x · Φ(x) with the error function, as torch.nn.GELU; neither the tanh nor the sigmoid approximation. */
 export const gelu = (g: Graph, x: Value): Value =>

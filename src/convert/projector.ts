@@ -2,11 +2,11 @@
  * From the towers' channels to the decoder's width: an MLP with GELU between its layers; for Magma then one learned
  * separator after every row. Several crops of a canvas are first stitched back into one map, so that rows run across them.
  */
-import type { Checkpoint } from './checkpoint.js';
 import type { ProjectorConfig } from './checkpointConfig.js';
-import type { ExternalData, Graph, Value } from './onnx.js';
-import { linear, storeLinear } from './linear.js';
+import { linear } from './linear.js';
+import type { Graph, Value } from './onnx.js';
 import { add, concat, expand, gelu, multiply, reshape, shapeOf, transpose } from './ops.js';
+import type { WeightStore } from './weightStore.js';
 
 /**
  * features [R·C, width, h, w] of crops in row-major order, grid int64 [2] = (R, C)
@@ -17,25 +17,22 @@ export function projector(
   features: Value,
   grid: Value,
   { keyPrefix, layers, rowSeparator }: ProjectorConfig,
-  checkpoint: Checkpoint,
-  external: ExternalData,
+  store: WeightStore,
 ): Value {
   const hiddenSize = layers.at(-1)!.outputs;
+  const stored = layers.map(({ key, inputs, outputs }) => ({
+    weight: store.linear(`${key}.weight`, [{ key: `${key}.weight`, out: outputs }], inputs),
+    bias: g.weight(store.plain(`${key}.bias`, [outputs])),
+  }));
   let tokens = transpose(g, features, [0, 2, 3, 1]);
-  layers.forEach(({ key, inputs, outputs }, index) => {
-    const weight = checkpoint.take(`${key}.weight`, [outputs, inputs]);
-    const bias = checkpoint.take(`${key}.bias`, [outputs]);
-    const rows = storeLinear(external, `${key}.weight`, [{ out: outputs, weight }], inputs);
+  stored.forEach(({ weight, bias }, index) => {
     const x = index === 0 ? tokens : gelu(g, tokens);
-    const shift = g.weight(external.store(`${key}.bias`, [outputs], bias));
-    tokens = add(g, linear(g, x, rows), shift);
+    tokens = add(g, linear(g, x, weight), bias);
   });
 
   let map = stitch(g, tokens, grid, hiddenSize);
   if (rowSeparator !== null) {
-    const key = `${keyPrefix}${rowSeparator}`;
-    const shape = [1, 1, hiddenSize];
-    const separator = g.weight(external.store(key, shape, checkpoint.take(key, shape)));
+    const separator = g.weight(store.plain(`${keyPrefix}${rowSeparator}`, [1, 1, hiddenSize]));
     map = withSeparators(g, map, separator, hiddenSize);
   }
   return reshape(g, map, g.constant('int64', [2], [-1, hiddenSize]));

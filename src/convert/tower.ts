@@ -3,10 +3,10 @@
  * The residual stream stays NCHW, where convolutions (1×1 ones included) are fastest; only the layer norms see
  * channels last.
  */
-import type { Checkpoint } from './checkpoint.js';
 import type { ConvNextConfig } from './checkpointConfig.js';
-import type { ExternalData, Graph, Value } from './onnx.js';
+import type { Graph, Value } from './onnx.js';
 import { add, conv, gelu, layerNormalization, transpose } from './ops.js';
+import { scaleRows, type WeightStore } from './weightStore.js';
 
 const toChannelsLast = [0, 2, 3, 1] as const;
 const toChannelsFirst = [0, 3, 1, 2] as const;
@@ -17,8 +17,7 @@ export const towerStride = (config: ConvNextConfig): number =>
 
 interface Builder {
   readonly graph: Graph;
-  readonly external: ExternalData;
-  readonly checkpoint: Checkpoint;
+  readonly store: WeightStore;
   readonly epsilon: number;
 }
 
@@ -27,10 +26,9 @@ export function convNextTower(
   graph: Graph,
   pixels: Value,
   config: ConvNextConfig,
-  checkpoint: Checkpoint,
-  external: ExternalData,
+  store: WeightStore,
 ): Value {
-  const builder: Builder = { graph, external, checkpoint, epsilon: config.epsilon };
+  const builder: Builder = { graph, store, epsilon: config.epsilon };
   const { keyPrefix, patchSize, widths, depths } = config;
   let x = plainConv(builder, pixels, `${keyPrefix}stem.0`, 3, widths[0]!, patchSize);
   x = norm(builder, x, `${keyPrefix}stem.1`, widths[0]!);
@@ -48,11 +46,11 @@ export function convNextTower(
 
 /** x + γ · fc2(GELU(fc1(norm(depthwise 7×7 of x)))); the layer scale γ is folded into fc2. */
 function block(builder: Builder, x: Value, prefix: string, width: number): Value {
-  const { graph, checkpoint } = builder;
+  const { graph, store } = builder;
   const hidden = 4 * width;
-  const gamma = checkpoint.take(`${prefix}.gamma`, [width]);
-  const contract = checkpoint.take(`${prefix}.mlp.fc2.weight`, [width, hidden]);
-  const contractBias = checkpoint.take(`${prefix}.mlp.fc2.bias`, [width]);
+  const gamma = store.take(`${prefix}.gamma`, [width]);
+  const contract = store.take(`${prefix}.mlp.fc2.weight`, [width, hidden]);
+  const contractBias = store.take(`${prefix}.mlp.fc2.bias`, [width]);
   scaleRows(contract, gamma);
   scaleRows(contractBias, gamma);
 
@@ -64,18 +62,18 @@ function block(builder: Builder, x: Value, prefix: string, width: number): Value
     { kernel: 7, stride: 1, padding: 3, groups: width },
   );
   h = norm(builder, h, `${prefix}.norm`, width);
-  const expand = checkpoint.take(`${prefix}.mlp.fc1.weight`, [hidden, width]);
+  const expand = store.take(`${prefix}.mlp.fc1.weight`, [hidden, width]);
   h = pointwise(
     builder,
     h,
-    store(builder, `${prefix}.mlp.fc1.weight`, [hidden, width, 1, 1], expand),
+    derived(builder, `${prefix}.mlp.fc1.weight`, [hidden, width, 1, 1], expand),
     weight(builder, `${prefix}.mlp.fc1.bias`, [hidden]),
   );
   h = pointwise(
     builder,
     gelu(graph, h),
-    store(builder, `${prefix}.mlp.fc2.weight`, [width, hidden, 1, 1], contract),
-    store(builder, `${prefix}.mlp.fc2.bias`, [width], contractBias),
+    derived(builder, `${prefix}.mlp.fc2.weight`, [width, hidden, 1, 1], contract),
+    derived(builder, `${prefix}.mlp.fc2.bias`, [width], contractBias),
   );
   return add(graph, x, h);
 }
@@ -111,21 +109,15 @@ function norm(builder: Builder, x: Value, prefix: string, width: number): Value 
   return transpose(graph, layerNormalization(graph, last, scale, bias, epsilon), toChannelsFirst);
 }
 
-function weight(builder: Builder, key: string, shape: readonly number[]): Value {
-  return store(builder, key, shape, builder.checkpoint.take(key, shape));
+function weight({ graph, store }: Builder, key: string, shape: readonly number[]): Value {
+  return graph.weight(store.plain(key, shape));
 }
 
-function store(
-  builder: Builder,
+function derived(
+  { graph, store }: Builder,
   name: string,
   shape: readonly number[],
   data: Float32Array,
 ): Value {
-  return builder.graph.weight(builder.external.store(name, shape, data));
-}
-
-/** Multiplies row i of a row-major matrix, or element i of a vector, by scale[i], in place. */
-function scaleRows(matrix: Float32Array, scale: Float32Array): void {
-  const columns = matrix.length / scale.length;
-  for (let i = 0; i < matrix.length; i++) matrix[i]! *= scale[Math.floor(i / columns)]!;
+  return graph.weight(store.derived(name, shape, data));
 }

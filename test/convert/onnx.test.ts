@@ -1,10 +1,14 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { linear, storeLinear } from '../../src/convert/linear.js';
-import { ExternalData, Graph, modelBytes } from '../../src/convert/onnx.js';
+import { openCheckpoint } from '../../src/convert/checkpoint.js';
+import { ExternalData } from '../../src/convert/external.js';
+import { linear } from '../../src/convert/linear.js';
+import { Graph, modelBytes } from '../../src/convert/onnx.js';
 import { gelu, rename, scatterNd, silu } from '../../src/convert/ops.js';
 import { Message } from '../../src/convert/protobuf.js';
+import { writeSafetensors, type RawTensor } from '../../src/convert/safetensors.js';
+import { openWeightStore, plainFormat } from '../../src/convert/weightStore.js';
 import {
   chooseProvider,
   float32Data,
@@ -68,10 +72,22 @@ describe('a graph', () => {
   it('multiplies with layers stored side by side, as PyTorch keeps them', async () => {
     const external = new ExternalData(join(temporary.path, 'linear.weights'));
     // Layer a: 2 in, 1 out; layer b: 2 in, 2 out.
-    const a = { out: 1, weight: Float32Array.of(1, 10) };
-    const b = { out: 2, weight: Float32Array.of(2, 20, 3, 30) };
-    const weight = storeLinear(external, 'ab', [a, b], 2);
+    const tensor = (...data: number[]): RawTensor => ({
+      dtype: 'F32',
+      shape: [data.length / 2, 2],
+      data: new Uint8Array(Float32Array.from(data).buffer),
+    });
+    const tensors = { a: tensor(1, 10), b: tensor(2, 20, 3, 30) };
+    writeSafetensors(join(temporary.path, 'model.safetensors'), new Map(Object.entries(tensors)));
+    const checkpoint = openCheckpoint(temporary.path);
+    const store = openWeightStore(checkpoint, external, plainFormat);
+    const parts = [
+      { key: 'a', out: 1 },
+      { key: 'b', out: 2 },
+    ];
+    const weight = store.linear('ab', parts, 2);
     external.close();
+    checkpoint.close();
     const g = new Graph('linear');
     rename(g, linear(g, g.input('x', 'float32', [1, 2]), weight), 'y');
     g.output('y', 'float32', [1, 3]);

@@ -7,7 +7,9 @@ import { openCheckpoint } from '../../src/convert/checkpoint.js';
 import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
 import { storeDecoder } from '../../src/convert/decoder.js';
 import { decodeGraph } from '../../src/convert/decoderGraphs.js';
-import { ExternalData, Graph, modelBytes } from '../../src/convert/onnx.js';
+import { ExternalData } from '../../src/convert/external.js';
+import { Graph, modelBytes } from '../../src/convert/onnx.js';
+import { openWeightStore, plainFormat, type WeightStore } from '../../src/convert/weightStore.js';
 import { ModelError } from '../../src/errors.js';
 import {
   emptyCache,
@@ -351,7 +353,8 @@ function mutatedLoop(folderOfLoop: string, mutation: Mutation): Uint8Array {
     right.call(this, operator, mutation(this, operator.name, inputs), outputs, attributes);
   });
   try {
-    const weights = storeDecoder(config.decoder, checkpoint, external, () => undefined);
+    const store = openWeightStore(checkpoint, external, plainFormat);
+    const weights = storeDecoder(config.decoder, store, () => undefined);
     return modelBytes(decodeGraph(weights));
   } finally {
     spy.mockRestore();
@@ -368,12 +371,18 @@ describe('the self-test', () => {
     const config = readCheckpointConfig(join(tinyMagmaFolder, 'config.json'), magmaLayout);
     const checkpoint = openCheckpoint(tinyMagmaFolder);
     const external = new ExternalData(join(other.path, 'other.weights'));
-    const swapped = {
-      ...checkpoint,
-      take: (name: string, shape: readonly number[]) =>
-        checkpoint.take(name.replace('v_proj', 'k_proj'), shape),
+    const store = openWeightStore(checkpoint, external, plainFormat);
+    const swapped: WeightStore = {
+      ...store,
+      linear: (name, parts, inputs) => {
+        const keysOnly = parts.map(({ key, out }) => ({
+          key: key.replace('v_proj', 'k_proj'),
+          out,
+        }));
+        return store.linear(name, keysOnly, inputs);
+      },
     };
-    const weights = storeDecoder(config.decoder, swapped, external, () => undefined);
+    const weights = storeDecoder(config.decoder, swapped, () => undefined);
     writeFileSync(join(other.path, 'decode.onnx'), modelBytes(decodeGraph(weights)));
     external.close();
     checkpoint.close();

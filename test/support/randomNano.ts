@@ -1,15 +1,14 @@
 /** models/nano with random weights: everything is its own but what it has learned. Its answers are no answers. */
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { copyFileSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Checkpoint } from '../../src/convert/checkpoint.js';
 import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
 import { storeDecoder } from '../../src/convert/decoder.js';
-import { ExternalData, Graph } from '../../src/convert/onnx.js';
+import { Graph, type StoredTensor } from '../../src/convert/onnx.js';
 import { projector } from '../../src/convert/projector.js';
 import { writeSafetensors, type RawTensor } from '../../src/convert/safetensors.js';
 import { convNextTower } from '../../src/convert/tower.js';
+import { plainFormat, type WeightStore } from '../../src/convert/weightStore.js';
 import { seededRandom } from '../../src/math/random.js';
 import { readContract } from '../../src/model/contract.js';
 
@@ -49,20 +48,28 @@ function randomTensors(
     return data;
   };
   const config = readCheckpointConfig(join(folder, 'config.json'), readContract(folder));
-  const nothing = (): void => undefined;
-  const checkpoint: Checkpoint = { files: [], take, assertAllTaken: nothing, close: nothing };
-  const scratch = mkdtempSync(join(tmpdir(), 'magma-vla-weights-'));
-  const external = new ExternalData(join(scratch, 'weights'));
+  const nowhere = (name: string, shape: readonly number[]): StoredTensor => ({
+    ...{ name, shape, type: 'float32', file: '', offset: 0, bytes: 0 },
+  });
+  const taken = (name: string, shape: readonly number[]): StoredTensor => {
+    take(name, shape);
+    return nowhere(name, shape);
+  };
+  const store: WeightStore = {
+    ...{ format: plainFormat, take, plain: taken, table: taken, derived: nowhere },
+    linear: (name, parts, inputs) => {
+      for (const { key, out } of parts) take(key, [out, inputs]);
+      return { stored: nowhere(name, []) };
+    },
+  };
   const graph = new Graph('sizes');
   const pixels = graph.input('pixels', 'float32', ['N', 3, 'H', 'W']);
   const grid = graph.input('grid', 'int64', [2]);
   const [tower] = config.towers;
   if (tower?.kind !== 'convnext') throw new Error('nano has a ConvNeXt tower');
-  const features = convNextTower(graph, pixels, tower, checkpoint, external);
-  projector(graph, features, grid, config.projector, checkpoint, external);
-  storeDecoder(config.decoder, checkpoint, external, () => undefined);
-  external.close();
-  rmSync(scratch, { recursive: true });
+  const features = convNextTower(graph, pixels, tower, store);
+  projector(graph, features, grid, config.projector, store);
+  storeDecoder(config.decoder, store, () => undefined);
   return tensors;
 }
 
