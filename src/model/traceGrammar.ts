@@ -11,7 +11,8 @@
 import { InputError } from '../errors.js';
 import type { Answer, MarkTrace, Pixel } from '../types.js';
 import type { TraceAnswer } from './contract.js';
-import { accept, refuse } from './refusal.js';
+import { accept } from './refusal.js';
+import { parsed, type TextReader } from './textReader.js';
 
 /** A cell, 0 … grid − 1. */
 export type Cell = readonly [x: number, y: number];
@@ -53,17 +54,14 @@ export function parseTrace(
   layout: TraceLayout,
 ): Answer<readonly GridTrace[]> {
   if (text === NOTHING_MOVES || text === NOTHING_MOVES.trimEnd()) return accept([]);
-  const reader = new Reader(text);
-  try {
-    const traces = readTraces(reader, marks, layout);
-    return accept(traces);
-  } catch (problem) {
-    if (!(problem instanceof InputError)) throw problem;
-    return refuse('malformedAnswer', problem.where, problem.got, problem.expected);
-  }
+  return parsed(text, 'trace answer', (reader) => readTraces(reader, marks, layout));
 }
 
-function readTraces(reader: Reader, marks: readonly number[], layout: TraceLayout): GridTrace[] {
+function readTraces(
+  reader: TextReader,
+  marks: readonly number[],
+  layout: TraceLayout,
+): GridTrace[] {
   // 1. The header: which marks move, and where they are now.
   const starts: { id: number; start: Cell }[] = [];
   do {
@@ -83,11 +81,11 @@ function readTraces(reader: Reader, marks: readonly number[], layout: TraceLayou
     return { id, start, future };
   });
   // 3. Nothing else.
-  if (!reader.atEnd()) reader.fail('more text', 'the end');
+  reader.end();
   return traces;
 }
 
-function readFuture(reader: Reader, id: number, { grid, steps, length }: TraceLayout): Cell[] {
+function readFuture(reader: TextReader, id: number, { grid, steps, length }: TraceLayout): Cell[] {
   const future: Cell[] = [];
   do future.push(readCell(reader, grid));
   while (future.length <= steps && reader.accepts(','));
@@ -99,13 +97,15 @@ function readFuture(reader: Reader, id: number, { grid, steps, length }: TraceLa
   return future;
 }
 
-function readMark(reader: Reader, marks: readonly number[]): number {
+/** An id that is drawn. */
+export function readMark(reader: TextReader, marks: readonly number[]): number {
   const id = reader.integer();
   if (!marks.includes(id)) reader.fail(`mark ${id}`, `one of the marks drawn: ${marks.join(', ')}`);
   return id;
 }
 
-function readCell(reader: Reader, grid: number): Cell {
+/** `[x,y]` */
+export function readCell(reader: TextReader, grid: number): Cell {
   reader.literal('[');
   const x = readCoordinate(reader, grid);
   reader.literal(',');
@@ -114,51 +114,10 @@ function readCell(reader: Reader, grid: number): Cell {
   return [x, y];
 }
 
-function readCoordinate(reader: Reader, grid: number): number {
+function readCoordinate(reader: TextReader, grid: number): number {
   const value = reader.integer();
   if (value >= grid) reader.fail(`coordinate ${value}`, `0 to ${grid - 1}`);
   return value;
-}
-
-/** A place in a text that only moves forward. Its InputErrors never leave this file. */
-class Reader {
-  readonly #text: string;
-  #at = 0;
-
-  constructor(text: string) {
-    this.#text = text;
-  }
-
-  accepts(expected: string): boolean {
-    if (!this.#text.startsWith(expected, this.#at)) return false;
-    this.#at += expected.length;
-    return true;
-  }
-
-  literal(expected: string): void {
-    if (!this.accepts(expected)) this.fail(this.#next(expected.length), JSON.stringify(expected));
-  }
-
-  /** Decimal, without sign, leading zeros or more than four digits. */
-  integer(): number {
-    const digits = /^(?:0|[1-9]\d{0,3})(?!\d)/.exec(this.#text.slice(this.#at, this.#at + 5));
-    if (!digits) return this.fail(this.#next(5), 'an integer');
-    this.#at += digits[0].length;
-    return Number(digits[0]);
-  }
-
-  atEnd(): boolean {
-    return this.#at === this.#text.length;
-  }
-
-  fail(got: string, expected: string): never {
-    throw new InputError(`trace answer, character ${this.#at}`, got, expected);
-  }
-
-  #next(length: number): string {
-    const rest = this.#text.slice(this.#at, this.#at + length);
-    return rest === '' ? 'the end' : JSON.stringify(rest);
-  }
 }
 
 /** Size of a picture, pixels. */

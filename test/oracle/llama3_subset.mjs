@@ -16,6 +16,14 @@ const texts = [
   ' with speed 8 for the next 8 steps?\n',
   'Mark 3 at [1,2], Mark 5 at [1,2] should be moved, and their future positions are:\n\n',
   '"Mark 3": "[[1,2],[1,2]]"\n\n"Mark 5": "[[1,2]]"\n\n',
+  '\nWhat is the letter on the robot?',
+  '\nWhat does the robot do? Answer the question briefly. A robot arm picks a red block.',
+  '\n\nThe image is split into 256x256 grids, and labeled with numeric marks.\n',
+  'Please locate all the numerical marks in the image.',
+  'Mark 1 at [1,2]. Mark 2 at [1,2]\n',
+  '\nIn this view I need to click a button to "Go to the top ranked post"? Provide the coordinates',
+  ' and the mark index of the containing bounding box if applicable.',
+  'Coordinate: (0.17, 0.43). Mark: 3.',
   Array.from({ length: 256 }, (_, n) => String(n)).join(' '),
 ];
 const split =
