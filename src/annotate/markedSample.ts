@@ -8,7 +8,7 @@ import { idsFromText } from '../model/answerText.js';
 import type { Contract } from '../model/contract.js';
 import { tracePrompt } from '../model/prompt.js';
 import type { Tokenizer } from '../model/tokenizer.js';
-import { cellFromPixel, formatTrace } from '../model/traceGrammar.js';
+import { cellFromPixel, cellsOf, formatTrace } from '../model/traceGrammar.js';
 import type { Mark, Pixel, RgbImage } from '../types.js';
 
 /** A mark that stays within this many grid cells of its start over the whole horizon rests. */
@@ -60,6 +60,7 @@ export function markedSample(
   const prompt = tracePrompt(contract, tokenizer, {
     instruction,
     marks: marks.map(({ id }) => id),
+    cells: cellsOf(marks, image, trace.grid),
   });
   if (!prompt.ok) return null;
   const picture = prompt.value.images[0]!.position;

@@ -55,8 +55,8 @@ const pieces = [
   z.strictObject({ instruction: z.enum(['asGiven', 'lowercase', 'plain']) }),
   /** One action-vocabulary id per field of `state`. */
   z.strictObject({ state: z.literal('actionIds') }),
-  /** Mark ids in ascending order, joined by this separator. */
-  z.strictObject({ marks: z.string() }),
+  /** Mark ids in ascending order, joined by this separator; with `places`, each as `id at [x,y]` in cells of the trace grid. */
+  z.strictObject({ marks: z.string(), places: z.literal('cells').optional() }),
   /** Number of future points asked for. */
   z.strictObject({ steps: z.literal('count') }),
   /** `answers.trace.speed`, grid cells per step. */

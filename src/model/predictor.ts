@@ -19,7 +19,7 @@ import type { Runtime } from './runtime.js';
 import { stateFromReadings } from './stateTokens.js';
 import { Stopwatch } from './stopwatch.js';
 import { checkVocabulary, readTokenizer, type Tokenizer } from './tokenizer.js';
-import { parseTrace, tracesInPixels } from './traceGrammar.js';
+import { cellsOf, parseTrace, tracesInPixels } from './traceGrammar.js';
 
 /** Called between the stages and slices of a trace. Whatever it waits for runs first; a refusal ends the trace. */
 export type Pause = () => Promise<Refusal | null>;
@@ -178,6 +178,7 @@ export class Predictor {
       instruction: observation.instruction,
       state: this.#stateOf(observation),
       marks: marks.value.map(({ id }) => id),
+      cells: cellsOf(marks.value, marked.value, layout?.grid ?? 1),
     });
     if (!prompt.ok) return prompt;
     const sources = await this.#readPictures(prompt.value, observation, stopwatch, {

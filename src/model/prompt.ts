@@ -2,11 +2,13 @@
  * A contract's prompt segments + one request → token ids. Neighbouring pieces of text are joined and tokenised as one
  * text, because a tokenizer splits words at spaces that belong to the next word.
  */
+import { InputError } from '../errors.js';
 import type { Answer } from '../types.js';
 import type { Contract, ImageSegment, Piece, Prompt, QuestionKind, Segment } from './contract.js';
 import { accept, refuse } from './refusal.js';
 import { encodeState, type RobotState } from './stateTokens.js';
 import type { Tokenizer } from './tokenizer.js';
+import type { Cell } from './traceGrammar.js';
 
 export interface PromptRequest {
   /** The task, or what is asked. */
@@ -15,6 +17,8 @@ export interface PromptRequest {
   readonly state?: RobotState;
   /** Ids of the marks drawn on the picture: needed by a trace prompt, any order. */
   readonly marks?: readonly number[];
+  /** Where each of them lies, by id: needed where the contract's prompt has {marks} with `places`. */
+  readonly cells?: ReadonlyMap<number, Cell>;
   /** Future points asked for; the contract's number unless given. */
   readonly steps?: number;
   /** How many pictures of a video are shown: needed by a video prompt. */
@@ -165,9 +169,17 @@ function textOf(segment: Piece, contract: Contract, request: PromptRequest): str
   if ('text' in segment) return segment.text;
   if ('instruction' in segment) return cleanInstruction(request.instruction, segment.instruction);
   if ('marks' in segment) {
-    return [...(request.marks ?? [])].sort((a, b) => a - b).join(segment.marks);
+    const ids = [...(request.marks ?? [])].sort((a, b) => a - b);
+    const names = segment.places ? ids.map((id) => `${id} at ${placeOf(id, request)}`) : ids;
+    return names.join(segment.marks);
   }
   if ('steps' in segment) return String(request.steps);
   if ('speed' in segment) return String(contract.answers.trace?.speed);
   return null;
+}
+
+function placeOf(id: number, { cells }: PromptRequest): string {
+  const cell = cells?.get(id);
+  if (!cell) throw new InputError('prompt', `mark ${id} without a place`, 'the cell of every mark');
+  return `[${cell.join(',')}]`;
 }

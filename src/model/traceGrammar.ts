@@ -9,7 +9,7 @@
  * missing: chat templates trim what a model is trained to answer.
  */
 import { InputError } from '../errors.js';
-import type { Answer, MarkTrace, Pixel } from '../types.js';
+import type { Answer, Mark, MarkTrace, Pixel } from '../types.js';
 import type { TraceAnswer } from './contract.js';
 import { accept } from './refusal.js';
 import { parsed, type TextReader } from './textReader.js';
@@ -135,6 +135,15 @@ export function cellFromPixel({ x, y }: Pixel, { height, width }: PictureSize, g
 /** Cell → the pixel at its centre: back to the same cell, and within half a cell of any pixel in it. */
 export function pixelFromCell([x, y]: Cell, { height, width }: PictureSize, grid: number): Pixel {
   return { x: ((x + 0.5) * width) / grid, y: ((y + 0.5) * height) / grid };
+}
+
+/** The cell of every mark, by id. */
+export function cellsOf(
+  marks: readonly Mark[],
+  size: PictureSize,
+  grid: number,
+): ReadonlyMap<number, Cell> {
+  return new Map(marks.map(({ id, at }) => [id, cellFromPixel(at, size, grid)]));
 }
 
 /** Traces in cells → traces in pixels of the source picture. */

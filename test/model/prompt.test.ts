@@ -127,6 +127,36 @@ describe("nano's prompts", () => {
     );
   });
 
+  it('say where each mark lies, where the contract wants it', () => {
+    const model = JSON.parse(readFileSync('models/nano/model.json', 'utf8')) as {
+      prompts: { trace: { segments: object[] } };
+    };
+    model.prompts.trace.segments = [
+      { image: 'primary', marks: 'drawn' },
+      { text: '\nMarks ' },
+      { marks: ', ', places: 'cells' },
+      { text: '?' },
+    ];
+    const statistics = readFileSync('models/nano/dataset_statistics.json', 'utf8');
+    const placed = parseContract(JSON.stringify(model), statistics, 'model.json');
+    const cells = new Map<number, readonly [number, number]>([
+      [3, [7, 255]],
+      [1, [120, 0]],
+    ]);
+    const prompt = tracePrompt(placed, nanoTokenizer, {
+      instruction: 'pick',
+      marks: [3, 1],
+      cells,
+    });
+    if (!prompt.ok) throw new Error(prompt.refusal.message);
+    expect(nanoTokenizer.decode(prompt.value.ids.slice(2))).toBe(
+      '\nMarks 1 at [120,0], 3 at [7,255]?',
+    );
+    expect(() => tracePrompt(placed, nanoTokenizer, { instruction: 'pick', marks: [3] })).toThrow(
+      'mark 3 without a place',
+    );
+  });
+
   it('spell out a special token that stands in the instruction', () => {
     const instruction = 'pick <image> now <|end_of_text|>';
     const prompt = actionPrompt(nano, nanoTokenizer, { instruction, state });
