@@ -34,7 +34,7 @@ interface Size {
   readonly width: number;
 }
 
-interface Lettering {
+export interface Lettering {
   readonly font: Font;
   /** Each font pixel becomes scale × scale image pixels. */
   readonly scale: number;
@@ -73,8 +73,8 @@ function fits({ font, scale }: Lettering, digits: number, radius: number): boole
   return height * height + width * width <= 4 * radius * radius;
 }
 
-/** One empty column between digits. */
-function numberWidth(font: Font, digits: number): number {
+/** In font pixels; one empty column between digits. */
+export function numberWidth(font: Font, digits: number): number {
   return digits * (font.width + 1) - 1;
 }
 
@@ -91,10 +91,22 @@ function drawNumber(
   x: number,
   y: number,
   number: string,
-  { font, scale }: Lettering,
+  lettering: Lettering,
 ): void {
+  const { font, scale } = lettering;
   const left = x - ((numberWidth(font, number.length) * scale) >> 1);
   const top = y - ((font.height * scale) >> 1);
+  drawDigits(image, left, top, number, lettering);
+}
+
+/** White digits with their top-left corner at (left, top); see numberWidth. Clipped at the border. */
+export function drawDigits(
+  image: RgbImage,
+  left: number,
+  top: number,
+  number: string,
+  { font, scale }: Lettering,
+): void {
   for (let place = 0; place < number.length; place++)
     for (let row = 0; row < font.height * scale; row++)
       for (let col = 0; col < font.width * scale; col++)
@@ -102,7 +114,8 @@ function drawNumber(
           setPixel(image, left + place * (font.width + 1) * scale + col, top + row, digitColour);
 }
 
-function setPixel(image: RgbImage, x: number, y: number, colour: readonly number[]): void {
+/** One pixel, if it is one of the image's. */
+export function setPixel(image: RgbImage, x: number, y: number, colour: readonly number[]): void {
   if (x < 0 || y < 0 || x >= image.width || y >= image.height) return;
   image.data.set(colour, (y * image.width + x) * 3);
 }
