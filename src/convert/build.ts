@@ -19,21 +19,18 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { ModelError } from '../errors.js';
-import { graphFiles, graphManifestSchema, ports, type GraphManifest } from '../model/graphs.js';
+import { graphFiles, graphManifestSchema, type GraphManifest } from '../model/graphs.js';
 import { checkpointFiles, openCheckpoint, type Checkpoint } from './checkpoint.js';
 import {
   readCheckpointConfig,
   type CheckpointConfig,
   type CheckpointLayout,
-  type ConvNextConfig,
 } from './checkpointConfig.js';
 import { storeDecoder } from './decoder.js';
 import { decodeGraph, stepGraph } from './decoderGraphs.js';
 import { ExternalData } from './external.js';
-import { Graph, modelBytes } from './onnx.js';
-import { rename } from './ops.js';
-import { projector } from './projector.js';
-import { convNextTower, towerStride } from './tower.js';
+import { modelBytes } from './onnx.js';
+import { visionFacts, visionGraph } from './visionGraph.js';
 import { openWeightStore, plainFormat, type WeightStore } from './weightStore.js';
 
 /** Raise it with every change of what the graphs compute or of how they are laid out. */
@@ -102,16 +99,8 @@ function writeGraphs(
 }
 
 function writeVision(config: CheckpointConfig, checkpoint: Checkpoint, folder: string): void {
-  const { hiddenSize } = config.decoder;
   withStore(checkpoint, join(folder, graphFiles.visionWeights), (store) => {
-    const g = new Graph('vision');
-    const pixels = g.input(ports.pixels, 'float32', ['N', 3, 'H', 'W']);
-    const grid = g.input(ports.grid, 'int64', [2]);
-    const features = convNextTower(g, pixels, onlyTower(config), store);
-    const visual = projector(g, features, grid, config.projector, store);
-    rename(g, visual, ports.visual);
-    g.output(ports.visual, 'float32', ['T', hiddenSize]);
-    writeFileSync(join(folder, graphFiles.vision), modelBytes(g));
+    writeFileSync(join(folder, graphFiles.vision), modelBytes(visionGraph(config, store)));
   });
 }
 
@@ -155,20 +144,12 @@ function writeManifest(config: CheckpointConfig, folder: string, sha256: string)
       vocabulary,
       maxPositions,
     },
-    vision: { stride: towerStride(onlyTower(config)) },
+    vision: visionFacts(config.towers),
     files: Object.fromEntries(
       Object.values(others).map((file) => [file, statSync(join(folder, file)).size]),
     ),
   };
   writeFileSync(join(folder, name), JSON.stringify(manifest, null, 2));
-}
-
-/** The vision graph has one ConvNeXt tower today. */
-function onlyTower({ towers }: CheckpointConfig): ConvNextConfig {
-  const [tower, ...others] = towers;
-  if (tower?.kind === 'convnext' && others.length === 0) return tower;
-  const kinds = towers.map(({ kind }) => kind).join(', ');
-  throw new ModelError('towers', kinds, 'one convnext');
 }
 
 /** SHA-256 over builder version, layout, config.json and the weight files, names included. */

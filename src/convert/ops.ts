@@ -36,6 +36,10 @@ export const cast = (g: Graph, x: Value, to: ElementType): Value =>
 export const gelu = (g: Graph, x: Value): Value =>
   apply(g, standard('Gelu'), [x], { approximate: { text: 'none' } });
 
+/** x · ½(1 + tanh(√(2/π)(x + 0.044715 x³))), as torch.nn.GELU(approximate="tanh"). */
+export const geluTanh = (g: Graph, x: Value): Value =>
+  apply(g, standard('Gelu'), [x], { approximate: { text: 'tanh' } });
+
 /** x · σ(x). QuickGelu with alpha 1 is SiLU in one operator. */
 export const silu = (g: Graph, x: Value): Value =>
   apply(g, contrib('QuickGelu'), [x], { alpha: { float: 1 } });
@@ -144,6 +148,19 @@ export function skipRmsNormalization(
   });
   return { normalised, sum };
 }
+
+/**
+ * softmax(q kᵀ / √headDim) v for every head, each position seeing every other.
+ * query, key, value [N, S, heads·headDim], head after head → [N, S, heads·headDim].
+ */
+export const multiHeadAttention = (
+  g: Graph,
+  query: Value,
+  key: Value,
+  value: Value,
+  heads: number,
+): Value =>
+  apply(g, contrib('MultiHeadAttention'), [query, key, value], { num_heads: { int: heads } });
 
 export interface KeyValue {
   /** [1, kvHeads, positions, headDim], rotated. */

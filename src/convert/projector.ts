@@ -9,7 +9,7 @@ import { add, concat, expand, gelu, multiply, reshape, shapeOf, transpose } from
 import type { WeightStore } from './weightStore.js';
 
 /**
- * features [R·C, width, h, w] of crops in row-major order, grid int64 [2] = (R, C)
+ * features [R·C, h, w, channels] of crops in row-major order, grid int64 [2] = (R, C)
  * → visual tokens [R·h·(C·w + 1), hiddenSize]; without a separator, R·h·C·w of them.
  */
 export function projector(
@@ -24,7 +24,7 @@ export function projector(
     weight: store.linear(`${key}.weight`, [{ key: `${key}.weight`, out: outputs }], inputs),
     bias: g.weight(store.plain(`${key}.bias`, [outputs])),
   }));
-  let tokens = transpose(g, features, [0, 2, 3, 1]);
+  let tokens = features;
   stored.forEach(({ weight, bias }, index) => {
     const x = index === 0 ? tokens : gelu(g, tokens);
     tokens = add(g, linear(g, x, weight), bias);

@@ -2,8 +2,9 @@
  * The boundary of the ONNX graphs: file names, the names and shapes of their inputs and outputs, and the manifest
  * that lies beside them. convert/ writes to it, session and generation read from it; neither knows the other.
  *
- * vision.onnx   pixels f32 [N,3,H,W], grid i64 [2] (rows, columns of crops, N = rows·columns)
- *               → visual f32 [T,d]
+ * vision.onnx   pixels f32 [N,3·towers,H,W], every tower's r, g, b in turn; grid i64 [2] (rows, columns of crops,
+ *               N = rows·columns) → visual f32 [T,d]. B pictures of R×C crops, one after the other, are a picture of
+ *               B·R×C crops: the tokens of each stay together, and in order.
  * step.onnx     ids i64 [S], visual f32 [T,d], visualPositions i64 [T,1], pastKey/pastValue f32 [1,kvHeads,P,headDim] per layer,
  *               lastPosition i32 [1] = P+S−1, totalLength i32 [] = P+S
  *               → logits f32 [1,V] of the last position, presentKey/presentValue [1,kvHeads,P+S,headDim] per layer.
@@ -60,8 +61,14 @@ export const graphManifestSchema = z.strictObject({
     vocabulary: size,
     maxPositions: size,
   }),
-  /** Pixels of a crop per visual token along each axis: height and width must be multiples of it. */
-  vision: z.strictObject({ stride: size }),
+  vision: z.strictObject({
+    /** Pixels of a crop per visual token along each axis: height and width must be multiples of it. */
+    stride: size,
+    /** How many towers see every crop. */
+    towers: size,
+    /** The only height and width a crop may have, px; null: any. */
+    cropSize: size.nullable(),
+  }),
   /** Size of every file in bytes: a cache whose files differ is built again. */
   files: z.record(z.string(), z.int().nonnegative()),
 });

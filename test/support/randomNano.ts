@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { readCheckpointConfig } from '../../src/convert/checkpointConfig.js';
 import { storeDecoder } from '../../src/convert/decoder.js';
-import { Graph, type StoredTensor } from '../../src/convert/onnx.js';
-import { projector } from '../../src/convert/projector.js';
+import type { StoredTensor } from '../../src/convert/onnx.js';
 import { writeSafetensors, type RawTensor } from '../../src/convert/safetensors.js';
-import { convNextTower } from '../../src/convert/tower.js';
+import { visionGraph } from '../../src/convert/visionGraph.js';
 import { plainFormat, type WeightStore } from '../../src/convert/weightStore.js';
 import { seededRandom } from '../../src/math/random.js';
 import { readContract } from '../../src/model/contract.js';
@@ -62,13 +61,7 @@ function randomTensors(
       return { stored: nowhere(name, []) };
     },
   };
-  const graph = new Graph('sizes');
-  const pixels = graph.input('pixels', 'float32', ['N', 3, 'H', 'W']);
-  const grid = graph.input('grid', 'int64', [2]);
-  const [tower] = config.towers;
-  if (tower?.kind !== 'convnext') throw new Error('nano has a ConvNeXt tower');
-  const features = convNextTower(graph, pixels, tower, store);
-  projector(graph, features, grid, config.projector, store);
+  visionGraph(config, store);
   storeDecoder(config.decoder, store, () => undefined);
   return tensors;
 }

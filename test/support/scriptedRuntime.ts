@@ -37,7 +37,7 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
           vocabulary,
           maxPositions: 1024,
         },
-        vision: { stride: 16 },
+        vision: { stride: 16, towers: 1, cropSize: null },
         files: {},
       },
       provider: { provider: 'cpu', reason: 'scripted' },

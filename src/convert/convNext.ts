@@ -11,8 +11,8 @@ import { scaleRows, type WeightStore } from './weightStore.js';
 const toChannelsLast = [0, 2, 3, 1] as const;
 const toChannelsFirst = [0, 3, 1, 2] as const;
 
-/** Pixels per visual token along each axis. */
-export const towerStride = (config: ConvNextConfig): number =>
+/** Pixels per cell of the features along each axis. */
+export const convNextStride = (config: ConvNextConfig): number =>
   config.patchSize * 2 ** (config.widths.length - 1);
 
 interface Builder {
