@@ -71,14 +71,21 @@ export function simulateReport(
   };
 }
 
-function traceFigure({ ade, stayStill, traces, missed, refusedShare }: TraceError) {
+function traceFigure({
+  ade,
+  stayStill,
+  constantVelocity,
+  traces,
+  missed,
+  refusedShare,
+}: TraceError) {
   const refused = `${number(100 * refusedShare, 0)} % of requests refused`;
-  if (ade === null || stayStill === null)
+  if (ade === null || stayStill === null || constantVelocity === null)
     return { label: 'Trace error', value: 'no mark moved', note: refused };
   return {
     label: 'Trace error',
     value: number(ade),
-    note: `of 256, mean over the steps of ${traces} marks that moved (standing still: ${number(stayStill)}); ${missed} said to rest, ${refused}`,
+    note: `of 256, mean over the steps of ${traces} marks that moved (standing still: ${number(stayStill)}, constant velocity: ${number(constantVelocity)}); ${missed} said to rest, ${refused}`,
   };
 }
 

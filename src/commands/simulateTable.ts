@@ -19,10 +19,10 @@ export function simulateTable(result: SimulateResult): string {
       : '  no action was played',
   ];
   if (traceError) {
-    const { ade, fde, stayStill, traces, missed, refusedShare } = traceError;
+    const { ade, fde, stayStill, constantVelocity, traces, missed, refusedShare } = traceError;
     const units = (value: number | null): string => value?.toFixed(1) ?? '–';
     lines.push(
-      `  traces: off by ${units(ade)} of 256 on average, ${units(fde)} at the end (standing still: ${units(stayStill)}), ${traces} marks that moved, ${missed} of them said to rest; refused ${percent(refusedShare).trim()}`,
+      `  traces: off by ${units(ade)} of 256 on average, ${units(fde)} at the end (standing still: ${units(stayStill)}, constant velocity: ${units(constantVelocity)}), ${traces} marks that moved, ${missed} of them said to rest; refused ${percent(refusedShare).trim()}`,
     );
   }
   return lines.join('\n');

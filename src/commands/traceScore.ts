@@ -13,6 +13,8 @@ export interface TraceError {
   readonly fde: number | null;
   /** `ade`, had the marks been predicted to rest. */
   readonly stayStill: number | null;
+  /** `ade`, had the marks gone on as they went from the frame before; at rest in an episode's first frame. */
+  readonly constantVelocity: number | null;
   /** Marks that moved: got further than `movedFrom` from where they were. */
   readonly traces: number;
   /** Of those: how many were said to rest. */
@@ -35,6 +37,7 @@ export class TraceScore {
   #ade = 0;
   #fde = 0;
   #still = 0;
+  #straight = 0;
   #moved = 0;
   #missed = 0;
   #adeOfAll = 0;
@@ -76,6 +79,8 @@ export class TraceScore {
       this.#ade += mean(errors);
       this.#fde += errors.at(-1)!;
       this.#still += mean(still);
+      const before = frames[first - 1]?.points[id - 1]?.at ?? start!;
+      this.#straight += mean(truth.map((at, k) => distance(continued(before, start!, k + 1), at)));
       this.#moved++;
       if (!future) this.#missed++;
     }
@@ -89,12 +94,18 @@ export class TraceScore {
       ade: over(this.#ade, this.#moved),
       fde: over(this.#fde, this.#moved),
       stayStill: over(this.#still, this.#moved),
+      constantVelocity: over(this.#straight, this.#moved),
       traces: this.#moved,
       missed: this.#missed,
       allMarks: { ade: over(this.#adeOfAll, this.#marks), marks: this.#marks },
       refusedShare: this.#refusals / this.#answers,
     };
   }
+}
+
+/** Where a point that went from a to b in one step is after so many more. */
+function continued(a: Pixel, b: Pixel, steps: number): Pixel {
+  return { x: b.x + steps * (b.x - a.x), y: b.y + steps * (b.y - a.y) };
 }
 
 function mean(values: readonly number[]): number {

@@ -36,7 +36,15 @@ it('measures a predicted trace by its mean and its last distance', () => {
   const trace = { id: 1, start: { x: 10, y: 10 }, future };
   score.add(predicted([1], [trace]), framesOf(9, moving), size);
   expect(score.error()).toEqual({
-    ...{ ade: 9, fde: 16, stayStill: 18, traces: 1, missed: 0, refusedShare: 0 },
+    ...{
+      ade: 9,
+      fde: 16,
+      stayStill: 18,
+      constantVelocity: 18,
+      traces: 1,
+      missed: 0,
+      refusedShare: 0,
+    },
     allMarks: { ade: 9, marks: 1 },
   });
 });
@@ -46,6 +54,15 @@ it('counts a mark that moved and was said to rest, as far as it went', () => {
   const trace = { id: 1, start: { x: 10, y: 10 }, future: futureOf(moving) };
   score.add(predicted([1, 2], [trace]), framesOf(9, moving, moving), size);
   expect(score.error()).toMatchObject({ ade: 9, fde: 16, stayStill: 18, traces: 2, missed: 1 });
+});
+
+it('compares with marks that go on as they came', () => {
+  const score = new TraceScore(horizon);
+  // 4 units a step up to frame 3, then at rest: from frame 1 on the truth is 4, 8, 8 … 8 units, the straight line 4, 8 … 32.
+  const stopping = (k: number): Pixel => moving(Math.min(k, 3));
+  const prediction = { ...predicted([1], []), observationStampNs: 200_000_000n };
+  score.add(prediction, framesOf(10, stopping), size);
+  expect(score.error()?.constantVelocity).toBe((4 + 8 + 12 + 16 + 20 + 24) / 8);
 });
 
 it('leaves marks that rested to the figure of all marks', () => {
