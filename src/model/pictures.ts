@@ -78,10 +78,19 @@ export async function encodePictures(
   for (const { position, segment } of images) {
     const crops = await stopwatch.measure('preprocessMs', () => {
       const picture = modelPicture(sources[segment.image]!, segment, marks);
-      return cropTensor(picture, { ...recipe.canvas, mean: recipe.mean, std: recipe.std });
+      return cropTensor(picture, {
+        ...canvasOf(recipe, segment),
+        mean: recipe.mean,
+        std: recipe.std,
+      });
     });
     const visual = await stopwatch.measure('visionMs', () => vision.encode(crops));
     encoded.push({ position, visual });
   }
   return encoded;
+}
+
+/** The recipe's, with no more crops than the segment allows. */
+function canvasOf({ canvas }: ImageRecipe, { maxCrops }: ImageSegment): ImageRecipe['canvas'] {
+  return { ...canvas, maxCrops: Math.min(canvas.maxCrops, maxCrops ?? canvas.maxCrops) };
 }

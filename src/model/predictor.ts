@@ -3,7 +3,7 @@
  * pauses. What is wrong with an observation or an answer is a Refusal; anything thrown is a bug, or a broken model or runtime.
  */
 import { join } from 'node:path';
-import { DataError, InputError, ModelError } from '../errors.js';
+import { DataError, ModelError } from '../errors.js';
 import type { Answer, Mark, Observation, Refusal, RgbImage, TracePrediction } from '../types.js';
 import { actionDecodingFor, chunkFromIds, type ActionDecoding } from './actionUnits.js';
 import { textFromIds } from './answerText.js';
@@ -11,6 +11,7 @@ import { imagesOf, readContract, type Contract, type ImageRecipe } from './contr
 import { joinSlices, type Tokens } from './decoding.js';
 import { maxSliceTokens, type GenerationRequest } from './generation.js';
 import { isInside, marksOfInterest } from './marks.js';
+import { confidenceOf, outcomeOf, refuseBadInput } from './outcome.js';
 import { assignCameras, encodePictures, readPicture, type CameraOfPicture } from './pictures.js';
 import { actionPrompt, tracePrompt, type PromptIds } from './prompt.js';
 import type { ModelAction, ModelSettings, Outcome, TraceQuestion } from './protocol.js';
@@ -292,29 +293,4 @@ async function chooseMarks(
   if (!outside) return accept(given);
   const got = `mark ${outside.id} at [${outside.at.x}, ${outside.at.y}]`;
   return refuse('badObservation', 'marks', got, `a point of ${picture.width}×${picture.height} px`);
-}
-
-/** Geometric mean of the tokens' probabilities. */
-function confidenceOf({ logProbabilities }: Tokens): Answer<number> {
-  const sum = logProbabilities.reduce((total, value) => total + value, 0);
-  const confidence = Math.exp(sum / logProbabilities.length);
-  if (confidence >= 0 && confidence <= 1 + 1e-6) return accept(Math.min(1, confidence));
-  return refuse('malformedAnswer', 'confidence', String(confidence), 'a probability');
-}
-
-function outcomeOf<T>(answer: Answer<T>, stopwatch: Stopwatch): Outcome<T> {
-  return { answer, timing: stopwatch.timing() };
-}
-
-/**
- * A damaged image or an instruction that is too long is the observation's fault. A graph that fails or whose scores are
- * no numbers is the model's: a ModelError goes on, and ends the worker.
- */
-async function refuseBadInput<T>(predict: () => Promise<Answer<T>>): Promise<Answer<T>> {
-  try {
-    return await predict();
-  } catch (error) {
-    if (!(error instanceof InputError) || error instanceof ModelError) throw error;
-    return refuse('badObservation', error.where, error.got, error.expected);
-  }
 }
