@@ -5,43 +5,16 @@
  */
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
-import { ModelError, gotAt } from '../errors.js';
+import { ModelError } from '../errors.js';
 import type { Contract } from '../model/contract.js';
+import { decoderConfig, textConfig } from './textConfig.js';
+import { parseSection, towerConfigs } from './towerConfig.js';
 
-const size = z.int().positive();
-
-const visionConfig = z.object({
-  /** Side and stride of the stem's patches, pixels. */
-  patch_size: size,
-  dims: z.array(size).min(1),
-  depths: z.array(size).min(1),
-  layer_norm_eps: z.number().positive(),
-  kernel_size: z.literal(7).default(7),
-  mlp_ratio: z.literal(4).default(4),
-});
-
-const textConfig = z.object({
-  hidden_size: size,
-  intermediate_size: size,
-  num_hidden_layers: size,
-  num_attention_heads: size,
-  num_key_value_heads: size,
-  /** Default: hidden_size / num_attention_heads. */
-  head_dim: size.optional(),
-  vocab_size: size,
-  max_position_embeddings: size,
-  rms_norm_eps: z.number().positive(),
-  rope_theta: z.number().positive(),
-  rope_scaling: z.null().optional(),
-  hidden_act: z.literal('silu').default('silu'),
-  attention_bias: z.literal(false).default(false),
-  mlp_bias: z.literal(false).default(false),
-  tie_word_embeddings: z.literal(false).default(false),
-});
-
-const schema = z.object({
+/** Of the whole file; the towers' keys lie beside these two, or in `vision_config`. */
+const config = z.looseObject({
   text_config: textConfig,
-  vision_config: visionConfig,
+  /** Weights that another program has packed: there is nothing here to unpack them. */
+  quantization_config: z.null().optional(),
 });
 
 /** How the weights are named and put together: part of a Contract. Prefixes end with their dot. */
@@ -130,47 +103,17 @@ export function parseCheckpointConfig(
   layout: CheckpointLayout,
   where: string,
 ): CheckpointConfig {
-  checkLayout(layout, where);
-  const raw = parseJson(text, where);
-  const parsed = schema.safeParse(raw);
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
-    throw new ModelError(`${where}: ${path.join('.')}`, gotAt(raw, path), message);
-  }
-  const { text_config: sizes, vision_config: vision } = parsed.data;
-  const decoder: DecoderConfig = {
-    keyPrefix: layout.decoder.keyPrefix,
-    layers: sizes.num_hidden_layers,
-    hiddenSize: sizes.hidden_size,
-    intermediateSize: sizes.intermediate_size,
-    heads: sizes.num_attention_heads,
-    keyValueHeads: sizes.num_key_value_heads,
-    headDim: sizes.head_dim ?? sizes.hidden_size / sizes.num_attention_heads,
-    vocabulary: sizes.vocab_size,
-    maxPositions: sizes.max_position_embeddings,
-    epsilon: sizes.rms_norm_eps,
-    ropeTheta: sizes.rope_theta,
-  };
-  checkDecoder(decoder, where);
-  if (vision.dims.length !== vision.depths.length) {
-    const got = `${vision.depths.length} depths for ${vision.dims.length} dims`;
-    throw new ModelError(`${where}: vision_config.depths`, got, 'one depth per stage');
-  }
-  const width = vision.dims.at(-1)!;
+  const raw = parseSection(config, parseJson(text, where), where);
+  const decoder = decoderConfig(raw.text_config, layout.decoder.keyPrefix, where);
+  const towers = towerConfigs(raw, layout.towers, where);
+  checkProjector(raw, layout.projector, where);
+  const width = towers.reduce((sum, tower) => sum + towerWidth(tower), 0);
+  const unused = towers.flatMap((tower) => (tower.kind === 'vit' ? tower.unusedKeys : []));
   return {
-    towers: [
-      {
-        kind: 'convnext',
-        keyPrefix: layout.towers[0]!.keyPrefix,
-        patchSize: vision.patch_size,
-        widths: vision.dims,
-        depths: vision.depths,
-        epsilon: vision.layer_norm_eps,
-      },
-    ],
+    towers,
     projector: projectorConfig(layout.projector, width, decoder.hiddenSize),
     decoder,
-    ignoredKeys: layout.ignoredKeys,
+    ignoredKeys: [...layout.ignoredKeys, ...unused],
   };
 }
 
@@ -213,23 +156,29 @@ export function readCheckpointConfig(path: string, layout: CheckpointLayout): Ch
   return parseCheckpointConfig(text, layout, path);
 }
 
-/** What this builder can build today: one ConvNeXt tower, a two-layer projector. */
-function checkLayout({ towers, projector }: CheckpointLayout, where: string): void {
-  const kinds = towers.map((tower) => tower.kind).join(', ');
-  if (kinds !== 'convnext') throw new ModelError(`${where}: towers`, kinds, 'one convnext');
-  if (projector.kind !== 'mlp2x_gelu') {
-    throw new ModelError(`${where}: projector`, projector.kind, 'mlp2x_gelu');
-  }
-}
+const magmaProjector = z.looseObject({
+  mm_projector_type: z.string().optional(),
+  mm_use_row_seperator: z.boolean().optional(),
+});
 
-function checkDecoder(decoder: DecoderConfig, where: string): void {
-  const { heads, keyValueHeads, headDim } = decoder;
-  if (heads % keyValueHeads !== 0) {
-    const got = `${heads} heads for ${keyValueHeads} key/value heads`;
-    throw new ModelError(`${where}: text_config.num_attention_heads`, got, 'a multiple');
+/** That what a Magma's config.json says about the projector is what its contract says. */
+function checkProjector(
+  raw: Readonly<Record<string, unknown>>,
+  { kind, rowSeparator }: CheckpointLayout['projector'],
+  where: string,
+): void {
+  const section = raw['vision_config'] ?? {};
+  const vision = parseSection(magmaProjector, section, where, ['vision_config']);
+  const { mm_projector_type: type, mm_use_row_seperator: separated } = vision;
+  const at = `${where}: vision_config`;
+  // Before its release microsoft/Magma called the same layers mlp2x_gelu_segtokv2.
+  if (type !== undefined && type.replace(/_segtokv\d+$/, '') !== kind) {
+    throw new ModelError(`${at}.mm_projector_type`, `"${type}"`, kind);
   }
-  if (headDim % 8 !== 0) {
-    throw new ModelError(`${where}: text_config.head_dim`, String(headDim), 'a multiple of 8');
+  const expected = rowSeparator !== null;
+  if (separated !== undefined && separated !== expected) {
+    const why = `${expected}, as the contract's projector.rowSeparator says`;
+    throw new ModelError(`${at}.mm_use_row_seperator`, String(separated), why);
   }
 }
 

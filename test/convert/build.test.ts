@@ -156,6 +156,9 @@ describe('a build', () => {
   });
 
   it('leaves the separators out where the layout has none', async () => {
+    const path = join(model.path, 'config.json');
+    const config = readFileSync(path, 'utf8');
+    writeFileSync(path, config.replace(/("mm_use_row_seperator": )true/, '$1false'));
     const projector = { ...magmaLayout.projector, rowSeparator: null };
     const layout = {
       ...magmaLayout,
@@ -220,7 +223,7 @@ describe('config.json', () => {
       towers: [{ kind: 'siglip' as const, recipe: 'siglip', keyPrefix: 'x.' }],
     };
     expect(() => parseCheckpointConfig(text, layout, 'config.json')).toThrow(
-      'towers: got siglip, expected one convnext',
+      'timm_model_ids: got nothing',
     );
   });
 });
