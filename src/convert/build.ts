@@ -34,7 +34,7 @@ import { visionFacts, visionGraph } from './visionGraph.js';
 import { openWeightStore, plainFormat, type WeightStore } from './weightStore.js';
 
 /** Raise it with every change of what the graphs compute or of how they are laid out. */
-export const builderVersion = '1';
+export const builderVersion = '2';
 
 export interface BuildProgress {
   readonly stage: 'hash' | 'vision' | 'decoder';
@@ -143,6 +143,8 @@ function writeManifest(config: CheckpointConfig, folder: string, sha256: string)
       headDim,
       vocabulary,
       maxPositions,
+      keyValueType: plainFormat.compute,
+      weights: plainFormat.weights,
     },
     vision: visionFacts(config.towers),
     files: Object.fromEntries(

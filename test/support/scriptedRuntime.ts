@@ -36,6 +36,8 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
           headDim: 2,
           vocabulary,
           maxPositions: 1024,
+          keyValueType: 'float32',
+          weights: 'fp32',
         },
         vision: { stride: 16, towers: 1, cropSize: null },
         files: {},
