@@ -3,7 +3,6 @@
  * what `get_intermediate_layers` gives of it, patch tokens only, without the final norm. DINOv2 with registers and SigLIP
  * differ in sizes, prefix tokens and layer scale only.
  */
-import { ModelError } from '../errors.js';
 import type { VitConfig } from './checkpointConfig.js';
 import { linear } from './linear.js';
 import type { Graph, Value } from './onnx.js';
@@ -39,12 +38,8 @@ export function vitTower(
   config: VitConfig,
   store: WeightStore,
 ): Value {
-  const { keyPrefix, imageSize, patchSize, width, depth, heads, prefixTokens } = config;
+  const { keyPrefix, imageSize, patchSize, width, depth, prefixTokens } = config;
   const side = imageSize / patchSize;
-  if (!Number.isInteger(side) || !Number.isInteger(width / heads)) {
-    const got = `${imageSize} px, patches of ${patchSize}; width ${width}, ${heads} heads`;
-    throw new ModelError(`tower ${keyPrefix}`, got, 'sizes that divide');
-  }
   const builder: Builder = { graph, store, config };
   let x = withPrefix(builder, patches(builder, pixels, side));
   for (let b = 0; b < depth; b++) x = block(builder, x, `${keyPrefix}blocks.${b}.`);
