@@ -5,10 +5,16 @@ import json
 import os
 
 import numpy as np
+import torch
 from tokenizers import Tokenizer
 
 NAMES = ["gripper", "red", "green", "blue", "yellow", "purple", "teal"]
 MAX_BRANCH_TEXT = 9  # longest instruction in tokens, and the question mark
+
+
+def placed(array):
+    """A numpy array as a tensor where the model is."""
+    return torch.from_numpy(array).to(torch.get_default_device())
 
 
 class Codec:

@@ -34,7 +34,7 @@ class Block(nn.Module):
         self.gamma = nn.Parameter(torch.full((dim,), 0.5))
 
     def forward(self, x):
-        with torch.autocast("cpu", enabled=False):
+        with torch.autocast(x.device.type, enabled=False):
             y = self.conv_dw(x.float())
         y = self.mlp(self.norm(y.permute(0, 2, 3, 1)))
         return x + (y * self.gamma).permute(0, 3, 1, 2)

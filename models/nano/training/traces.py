@@ -7,7 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from data import NAMES
+from data import NAMES, placed
 from model import causal
 
 
@@ -34,10 +34,10 @@ class Traces:
             self.rows += [row for row in rows if row[2].get("episode") not in held_out]
         number = np.full(codec.v + 16, -1)
         number[codec.integer] = np.arange(256)
-        self.number = torch.from_numpy(number)
+        self.number = placed(number)
         self.mark_words = {codec.ids("Mark")[0], codec.ids(" Mark")[0], codec.ids('"Mark')[0]}
         self.at_word = codec.ids(" at")[0]
-        self.integer = torch.from_numpy(codec.integer)
+        self.integer = placed(codec.integer)
 
     def header(self, answer):
         """(index of the mark's number in the answer, mark, x, y in 0..1) of every mark that the answer says will move."""
@@ -63,12 +63,12 @@ class Traces:
             names[b, p + 1 : p + a - 1] = torch.tensor([word in self.mark_words for word in r["answer"][:-2]])
         # Noise on the coordinates that are fed back: the model must look again rather than copy its own last point.
         value = self.number[ids]
-        shift = torch.from_numpy(np.rint(rng.normal(0, 1.5, value.shape) * (rng.random(value.shape) < 0.5))).long()
+        shift = placed(np.rint(rng.normal(0, 1.5, value.shape) * (rng.random(value.shape) < 0.5))).long()
         prompt_end = torch.tensor([len(r["prompt"]) for _, _, r in chosen])[:, None]
         coordinate = (value >= 10) & (torch.arange(longest)[None] >= prompt_end)
         ids = torch.where(coordinate, self.integer[(value + shift).clamp(10, 255)], ids)
         m = self.model
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(ids.device.type, torch.bfloat16):
             features = m.features(self.to_input(pixels, True))
             x = torch.cat([m.embed(before).expand(n, -1, -1), m.visual_tokens(features), m.embed(ids)], 1)
             t = x.shape[1]

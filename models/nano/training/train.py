@@ -3,8 +3,9 @@ decoding), traces as whole sequences on marked images, and a training-only loss 
 
   python train.py --data out/nano/demos --out out/nano/run --steps 5000
 
-Writes <out>/model.safetensors (fp16, Magma's key names; the running mean of the weights), <out>/state.pt (to resume) and
-<out>/log.jsonl. Copy the weights into models/nano when a closed-loop run says they are better.
+Writes <out>/model.safetensors (fp16, Magma's key names; the running mean of the weights), <out>/state.pt (everything that
+--resume goes on from) and <out>/log.jsonl. With --select the weights drive the simulation every so often while training goes
+on, and the best of them are kept in <out>/best: what decides is closed-loop success, not a loss.
 """
 
 import argparse
@@ -12,6 +13,9 @@ import copy
 import json
 import math
 import os
+import shlex
+import shutil
+import subprocess
 import time
 
 import numpy as np
@@ -20,7 +24,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from data import MAX_BRANCH_TEXT, NAMES, Codec, Frames
+from data import MAX_BRANCH_TEXT, NAMES, Codec, Frames, placed
 from model import Magma, causal, fourier_init
 from traces import Traces
 
@@ -45,6 +49,12 @@ def parse():
     p.add_argument("--threads", type=int, default=1)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--init", help="model.safetensors or state.pt to start from")
+    p.add_argument("--resume", action="store_true", help="go on from <out>/state.pt, optimiser included")
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    p.add_argument("--select", type=float, default=0, metavar="MINUTES", help="time between closed-loop evaluations; 0: none")
+    p.add_argument("--select-episodes", type=int, default=60)
+    p.add_argument("--select-seed", type=int, default=900, help="of the scenes that choose between weights; never one that reports them")
+    p.add_argument("--magma-vla", default="node dist/main.js", help="how the simulation is called")
     p.add_argument("--favour", type=float, default=1.0, help="how much likelier a frame of the last folder is drawn")
     return p.parse_args()
 
@@ -103,8 +113,8 @@ def augment(x):
 
 
 def to_input(pixels, training):
-    x = torch.from_numpy(pixels).permute(0, 3, 1, 2).float() / 255
-    return (augment(x) if training else x).sub(MEAN).div(STD)
+    x = placed(pixels).permute(0, 3, 1, 2).float() / 255
+    return (augment(x) if training else x).sub(MEAN.to(x.device)).div(STD.to(x.device))
 
 
 class ActionBatches:
@@ -153,11 +163,11 @@ class ActionBatches:
         question = start - 1
         things = f.points[rows[..., None], f.text_things[text]]
         return (
-            torch.from_numpy(ids.reshape(b, -1)),
-            torch.from_numpy(bins),
-            torch.from_numpy(at.reshape(b, -1)),
-            torch.from_numpy(np.concatenate([question, at[..., :1]], 2).reshape(b, -1)),
-            torch.from_numpy(things),
+            placed(ids.reshape(b, -1)),
+            placed(bins),
+            placed(at.reshape(b, -1)),
+            placed(np.concatenate([question, at[..., :1]], 2).reshape(b, -1)),
+            placed(things),
         )
 
     def loss(self, index, rng, where):
@@ -165,7 +175,7 @@ class ActionBatches:
         ids, bins, at, asked, things = self.draw(index, rng, True)
         pixels = to_input(f.pixels(index), True)
         b = len(index)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(pixels.device.type, torch.bfloat16):
             features = m.features(pixels)
             x = torch.cat(
                 [m.embed(self.head).expand(b, -1, -1), m.visual_tokens(features), m.embed(self.tail).expand(b, -1, -1), m.embed(ids)], 1
@@ -177,7 +187,7 @@ class ActionBatches:
         log = F.log_softmax(logits, -1)
         action = smoothed(log[..., :7, :], bins, c.v)
         end = -log[..., 7, c.eos]
-        position, error = where(features, torch.from_numpy(f.points[index]))
+        position, error = where(features, placed(f.points[index]))
         spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
         weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 0.7, 1.5])
         loss = (action * weight).mean() + 0.1 * end.mean() + 0.3 * position + 0.5 * spoken
@@ -212,7 +222,7 @@ def validate(model, codec, frames, index):
         f = frames
         x = to_input(f.pixels(chunk), False)
         ids, bins, *_ = batches.draw(chunk, rng, False)
-        bins = bins[:, 0].numpy()
+        bins = bins[:, 0].cpu().numpy()
         length = f.text_length[f.instruction[chunk, f.executed[chunk]]]
         visual = model.visual_tokens(model.features(x))
         predicted = np.zeros((len(chunk), 7))
@@ -224,7 +234,7 @@ def validate(model, codec, frames, index):
                 e = torch.cat([model.embed(batches.head).expand(b, -1, -1), visual[rows], model.embed(batches.tail).expand(b, -1, -1), model.embed(out)], 1)
                 h = model.hidden(e, torch.arange(e.shape[1]), causal(e.shape[1]))
                 out = torch.cat([out, model.logits(h[:, -1]).argmax(-1, keepdim=True)], 1)
-            predicted[rows] = np.clip(codec.v - out[:, -7:].numpy(), 1, 256) + 0.5
+            predicted[rows] = np.clip(codec.v - out[:, -7:].cpu().numpy(), 1, 256) + 0.5
         errors.append(np.abs(predicted - bins)[:, :6] / 255)
         grips.append((predicted[:, 6] > 192) == (bins[:, 6] > 192))
     model.train()
@@ -235,6 +245,7 @@ def validate(model, codec, frames, index):
 def main():
     a = parse()
     torch.set_num_threads(a.threads)
+    torch.set_default_device(a.device)
     torch.manual_seed(a.seed)
     rng = np.random.default_rng(a.seed)
     os.makedirs(a.out, exist_ok=True)
@@ -254,11 +265,11 @@ def main():
     where = Where(config["text_config"]["hidden_size"], len(NAMES))
     if a.init:
         if a.init.endswith(".pt"):
-            state = torch.load(a.init)
-            model.load_state_dict(state["model"])
+            state = torch.load(a.init, map_location=a.device)
+            model.load_state_dict(state.get("mean", state["model"]))
             where.load_state_dict(state["where"], strict=False)
         else:
-            model.load_state_dict({k: v.float() for k, v in load_file(a.init).items()})
+            model.load_state_dict({k: v.float() for k, v in load_file(a.init, a.device).items()})
     mean = copy.deepcopy(model)
     actions = ActionBatches(model, codec, frames, a.branches)
     traces = Traces(model, codec, a.data, to_input, set(held_episodes.tolist())) if a.trace_share > 0 else None
@@ -268,9 +279,18 @@ def main():
         a.lr, betas=(0.9, 0.98),
     )
     print(f"{len(frames)} frames, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
+    step = 0
+    if a.resume and os.path.exists(f"{a.out}/state.pt"):
+        state = torch.load(f"{a.out}/state.pt", map_location=a.device)
+        for part, key in ((model, "model"), (mean, "mean"), (where, "where"), (optimiser, "optimiser")):
+            part.load_state_dict(state[key])
+        step = state["step"]
+        rng = np.random.default_rng([a.seed, step])
+        torch.manual_seed(a.seed + step)
     log = open(f"{a.out}/log.jsonl", "a")
-    log.write(json.dumps({"torch": torch.__version__, "frames": len(frames), **vars(a)}) + "\n")
-    start, step, seen, spoken, smooth = time.time(), 0, 0, time.time(), {}
+    log.write(json.dumps({"torch": torch.__version__, "frames": len(frames), "from": step, **vars(a)}) + "\n")
+    selection = Selection(a) if a.select > 0 else None
+    first_step, start, seen, spoken, smooth = step, time.time(), 0, time.time(), {}
     while step < a.steps:
         part = step / a.steps
         lr = a.lr * min(1, (step + 1) / 150) * (a.final_lr + (1 - a.final_lr) * 0.5 * (1 + math.cos(math.pi * part)))
@@ -292,25 +312,93 @@ def main():
         for key, value in numbers.items():
             value = np.array(value)
             smooth[key] = value if key not in smooth else 0.97 * smooth[key] + 0.03 * value
-        if step in (10, 50) or time.time() - spoken > 120:
+        if step - first_step in (10, 50) or time.time() - spoken > 120:
             spoken = time.time()
             line = {"s": round(spoken - start), "step": step, "seen": seen, "per_s": round(seen / (spoken - start), 1), "lr": round(lr, 6)}
             line |= {k: np.round(v, 3).tolist() for k, v in smooth.items()}
-            if step > 50:
+            if step - first_step > 50:
                 line["held_out"] = validate(mean, codec, frames, held[::8])
-                save(a.out, mean, model, where)
+                save(a.out, step, mean, model, where, optimiser)
+            if selection:
+                line |= selection.poll(step)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
-    save(a.out, mean, model, where)
+    save(a.out, step, mean, model, where, optimiser)
+    if selection:
+        print(json.dumps(selection.finish(step)), flush=True)
     print(json.dumps({"done": step, "seen": seen, "held_out": validate(mean, codec, frames, held[::2])}), flush=True)
 
 
-def save(out, mean, model, where):
-    half = {k: v.half().contiguous() for k, v in mean.state_dict().items()}
+class Selection:
+    """Closed loop beside the training: the latest weights drive the simulation in a process of its own; the best stay in
+    <out>/best, with every result in <out>/closed_loop.jsonl."""
+
+    def __init__(self, a):
+        self.a, self.running, self.last, self.step = a, None, time.time(), 0
+        self.results = f"{a.out}/closed_loop.jsonl"
+        lines = open(self.results).read().splitlines() if os.path.exists(self.results) else []
+        self.best = max((json.loads(line)["success"] for line in lines), default=-1.0)
+
+    def poll(self, step):
+        """Collects a result that is there, begins the next evaluation when it is due. Never waits."""
+        found = {}
+        if self.running and self.running.poll() is not None:
+            found = self.collect()
+        there = os.path.exists(f"{self.a.out}/model.safetensors")
+        if there and not self.running and time.time() - self.last > self.a.select * 60:
+            self.begin(step)
+        return found
+
+    def finish(self, step):
+        if self.running:
+            self.running.wait()
+            self.collect()
+        self.begin(step)
+        self.running.wait()
+        return self.collect()
+
+    def begin(self, step):
+        a = self.a
+        self.folder, self.step, self.last = f"{a.out}/candidate", step, time.time()
+        copy_model(a.model, a.out, self.folder)
+        command = [*shlex.split(a.magma_vla), "simulate", "--model", self.folder, "--episodes", str(a.select_episodes)]
+        command += ["--seed", str(a.select_seed), "--json", "--quiet"]
+        self.running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+    def collect(self):
+        out, code = self.running.stdout.read(), self.running.returncode
+        self.running = None
+        if code != 0 or not out.strip():
+            return {"closed_loop": f"no result, exit code {code}"}
+        result = json.loads(out.strip().splitlines()[-1])
+        success, trace = result["success"]["rate"], (result.get("traceError") or {}).get("ade")
+        line = {"step": self.step, "success": success, "trace_ade": trace}
+        with open(self.results, "a") as file:
+            file.write(json.dumps(line) + "\n")
+        if success >= self.best:
+            self.best = success
+            shutil.rmtree(f"{self.a.out}/best", ignore_errors=True)
+            shutil.copytree(self.folder, f"{self.a.out}/best")
+        return {"closed_loop": line}
+
+
+def copy_model(model, out, folder):
+    """A model folder of the small files of one and the weights of the other."""
+    os.makedirs(folder, exist_ok=True)
+    for name in os.listdir(model):
+        if name.endswith(".json"):
+            shutil.copy(f"{model}/{name}", folder)
+    shutil.copy(f"{out}/model.safetensors", f"{folder}/model.safetensors")
+
+
+def save(out, step, mean, model, where, optimiser):
+    half = {k: v.half().contiguous().cpu() for k, v in mean.state_dict().items()}
     save_file(half, f"{out}/model.safetensors.part", metadata={"format": "pt"})
     os.replace(f"{out}/model.safetensors.part", f"{out}/model.safetensors")
-    torch.save({"model": mean.state_dict(), "where": where.state_dict()}, f"{out}/state.pt")
+    parts = {"mean": mean, "model": model, "where": where, "optimiser": optimiser}
+    torch.save({"step": step, **{k: v.state_dict() for k, v in parts.items()}}, f"{out}/state.pt.part")
+    os.replace(f"{out}/state.pt.part", f"{out}/state.pt")
 
 
 if __name__ == "__main__":
