@@ -68,8 +68,9 @@ describe("Magma's action prompt", () => {
         'The robot is doing: pick coke can. To finish the task, how to move the numerical marks in ' +
         'the image with speed 8 for the next 8 steps?',
     );
+    const resize = { filter: 'bicubic', height: 256, width: 256 };
     expect(trace.value.images).toEqual([
-      { position: 23, segment: { image: 'primary', marks: 'drawn' } },
+      { position: 23, segment: { image: 'primary', marks: 'drawn', resize } },
     ]);
   });
 });
