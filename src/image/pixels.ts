@@ -13,7 +13,7 @@ export interface Normalisation {
 }
 
 export interface CropTensor {
-  /** [rows · cols, 3, cropSize, cropSize], crops row-major. */
+  /** [rows · cols, 3 · towers, cropSize, cropSize], crops row-major; r, g, b of each tower in turn. */
   readonly pixels: Float32Array;
   readonly canvas: Canvas;
 }
@@ -24,6 +24,25 @@ export function cropTensor(image: RgbImage, rule: CanvasRule & Normalisation): C
   const planar = resizeNormalised(image, canvas, rule);
   if (canvas.rows * canvas.cols === 1) return { pixels: planar, canvas };
   return { pixels: splitIntoCrops(planar, canvas), canvas };
+}
+
+/** Image → crops as several towers see them, each in its own normalisation, side by side on the channels. */
+export function towerCrops(
+  image: RgbImage,
+  rule: CanvasRule,
+  towers: readonly Normalisation[],
+): CropTensor {
+  const each = towers.map((normalisation) => cropTensor(image, { ...rule, ...normalisation }));
+  const { canvas, pixels: first } = each[0]!;
+  if (each.length === 1) return each[0]!;
+  const size = first.length / (canvas.rows * canvas.cols);
+  const pixels = new Float32Array(first.length * each.length);
+  for (let from = 0; from < first.length; from += size) {
+    each.forEach((tower, index) => {
+      pixels.set(tower.pixels.subarray(from, from + size), from * each.length + index * size);
+    });
+  }
+  return { pixels, canvas };
 }
 
 /**

@@ -37,7 +37,9 @@ const pieces = [
   z.strictObject({ token: z.string() }),
   /**
    * A camera's picture by model key: one placeholder id, which the runtime replaces by the visual tokens. From camera
-   * picture to model picture, on 8-bit pixels: marks drawn → resized (Pillow's filter) → centre share of the area.
+   * picture to model picture, on 8-bit pixels: marks drawn → resized → centre share of the area, back to its size.
+   * OpenVLA's server (vla-scripts/deploy.py) only resizes to 224×224, bicubic. Its evaluations in LIBERO and on the WidowX
+   * resize with lanczos3 instead, and crop to 0.9 of the area where a checkpoint was trained with image augmentation.
    * In the prompts of questions the key is only a name: the picture is the one that is asked about.
    */
   z.strictObject({
@@ -45,7 +47,11 @@ const pieces = [
     /** drawn: numbered discs at points. boxes: numbered boxes, as around the buttons of a screenshot. */
     marks: z.enum(['drawn', 'boxes']).optional(),
     resize: z
-      .strictObject({ filter: z.enum(['bilinear', 'bicubic']), height: count, width: count })
+      .strictObject({
+        /** bilinear, bicubic: Pillow's. lanczos3: TensorFlow's, antialiased. */
+        filter: z.enum(['bilinear', 'bicubic', 'lanczos3']),
+        ...{ height: count, width: count },
+      })
       .optional(),
     centreCropArea: positive.max(1).optional(),
     /** Fewer crops than the recipe's, for a picture that is one of many. */

@@ -7,12 +7,19 @@ import { DataError, ModelError } from '../errors.js';
 import type { Answer, Mark, Observation, Refusal, RgbImage, TracePrediction } from '../types.js';
 import { actionDecodingFor, chunkFromIds, type ActionDecoding } from './actionUnits.js';
 import { textFromIds } from './answerText.js';
-import { imagesOf, readContract, type Contract, type ImageRecipe } from './contract.js';
+import { imagesOf, readContract, type Contract } from './contract.js';
 import { joinSlices, type Tokens } from './decoding.js';
 import { maxSliceTokens, type GenerationRequest } from './generation.js';
 import { isInside, marksOfInterest } from './marks.js';
 import { confidenceOf, outcomeOf, refuseBadInput } from './outcome.js';
-import { assignCameras, encodePictures, readPicture, type CameraOfPicture } from './pictures.js';
+import {
+  assignCameras,
+  encodePictures,
+  readPicture,
+  recipeOf,
+  type CameraOfPicture,
+  type PictureRecipe,
+} from './pictures.js';
 import { actionPrompt, tracePrompt, type PromptIds } from './prompt.js';
 import type { ModelAction, ModelSettings, Outcome, TraceQuestion } from './protocol.js';
 import { accept, refuse } from './refusal.js';
@@ -31,7 +38,7 @@ export interface ModelParts {
   readonly tokenizer: Tokenizer;
   readonly decoding: ActionDecoding;
   readonly cameras: CameraOfPicture;
-  readonly recipe: ImageRecipe;
+  readonly recipe: PictureRecipe;
 }
 
 /** Reads the small files of a model folder. @throws InputError naming what does not fit, and what would. */
@@ -51,19 +58,6 @@ export function readModelParts(settings: ModelSettings): ModelParts {
     cameras: assignCameras(contract, settings.cameras),
     recipe: recipeOf(contract),
   };
-}
-
-/** The one tower's. @throws ModelError on what no code here computes. */
-function recipeOf(contract: Contract): ImageRecipe {
-  const { towers, prompts, name } = contract;
-  if (towers.length > 1) {
-    throw new ModelError(`model ${name}, towers`, `${towers.length} towers`, 'one tower');
-  }
-  const segments = [...imagesOf(prompts.action), ...(prompts.trace ? imagesOf(prompts.trace) : [])];
-  if (segments.some(({ centreCropArea }) => centreCropArea !== undefined)) {
-    throw new ModelError(`model ${name}, prompts`, 'centreCropArea', 'pictures shown whole');
-  }
-  return contract.recipes[towers[0]!.recipe]!;
 }
 
 export class Predictor {

@@ -1,0 +1,82 @@
+import { describe, expect, it } from '@jest/globals';
+import type { CropTensor } from '../../src/image/pixels.js';
+import type { VisionEncoder } from '../../src/model/vision.js';
+import { encodeTogether } from '../../src/model/visionBatch.js';
+
+/** Crops of 2×2 px, all of them `value`. */
+function picture(value: number, rows = 1, cols = 1): CropTensor {
+  const pixels = new Float32Array(rows * cols * 3 * 4).fill(value);
+  return { pixels, canvas: { rows, cols, height: 2 * rows, width: 2 * cols } };
+}
+
+/** One token [first pixel, last pixel] per row of crops, and what it was asked for. */
+function rowReader(): { readonly vision: VisionEncoder; readonly asked: CropTensor[] } {
+  const asked: CropTensor[] = [];
+  const encode = (crops: CropTensor) => {
+    asked.push(crops);
+    const { rows, cols } = crops.canvas;
+    const length = cols * 3 * 4;
+    const ends = Array.from({ length: rows }, (_, r) => [
+      crops.pixels[r * length]!,
+      crops.pixels[(r + 1) * length - 1]!,
+    ]);
+    return Promise.resolve({ count: rows, data: Float32Array.from(ends.flat()) });
+  };
+  return { vision: { encode, release: () => Promise.resolve() }, asked };
+}
+
+describe('encodeTogether', () => {
+  it('puts pictures of one canvas above each other, and gives each its own tokens', async () => {
+    const { vision, asked } = rowReader();
+    const pictures = [picture(1, 2, 3), picture(2, 2, 3)];
+    const visual = await encodeTogether(vision, pictures);
+    expect(asked.map(({ canvas }) => canvas)).toEqual([{ rows: 4, cols: 3, height: 8, width: 6 }]);
+    expect(visual.map(({ count }) => count)).toEqual([2, 2]);
+    expect(visual.map(({ data }) => Array.from(data))).toEqual([
+      [1, 1, 1, 1],
+      [2, 2, 2, 2],
+    ]);
+  });
+
+  it('keeps the order of pictures whose canvases differ', async () => {
+    const { vision, asked } = rowReader();
+    const visual = await encodeTogether(vision, [picture(1), picture(2, 1, 2), picture(3)]);
+    expect(asked.map(({ canvas }) => canvas.rows)).toEqual([2, 1]);
+    expect(visual.map(({ data }) => data[0])).toEqual([1, 2, 3]);
+  });
+
+  it('runs again where the pixels of a run would be too many', async () => {
+    const { vision, asked } = rowReader();
+    // 2×2 px each: two of them in 11 px.
+    const visual = await encodeTogether(
+      vision,
+      [1, 2, 3, 4, 5].map((v) => picture(v)),
+      11,
+    );
+    expect(asked.map(({ canvas }) => canvas.rows)).toEqual([2, 2, 1]);
+    expect(visual.map(({ data }) => data[0])).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('does not divide a picture, nor copy one that goes alone', async () => {
+    const { vision, asked } = rowReader();
+    const large = picture(7, 3, 3);
+    await encodeTogether(vision, [large], 1);
+    expect(asked[0]).toBe(large);
+  });
+
+  it('asks for nothing without pictures', async () => {
+    const { vision, asked } = rowReader();
+    expect(await encodeTogether(vision, [])).toEqual([]);
+    expect(asked).toEqual([]);
+  });
+
+  it('refuses tokens that cannot be shared out', async () => {
+    const vision: VisionEncoder = {
+      encode: () => Promise.resolve({ count: 3, data: new Float32Array(6) }),
+      release: () => Promise.resolve(),
+    };
+    await expect(encodeTogether(vision, [picture(1), picture(2)])).rejects.toThrow(
+      'visual tokens: got 3 for 2 pictures, expected as many for each',
+    );
+  });
+});
