@@ -7,13 +7,15 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ModelError } from '../errors.js';
-import { openSafetensors, type SafetensorsFile } from './safetensors.js';
+import { openSafetensors, type SafetensorsFile, type SourceTensor } from './safetensors.js';
 
 export interface Checkpoint {
   /** Absolute or caller-relative paths of the files that hold the weights, in a stable order. */
   readonly files: readonly string[];
   /** The tensor as fp32, row-major. @throws ModelError: missing, or another shape. */
   take(name: string, shape: readonly number[]): Float32Array;
+  /** The same tensor, to be read in pieces; it counts as taken. */
+  source(name: string, shape: readonly number[]): SourceTensor;
   /** @throws ModelError on the first tensor nobody took and whose name begins with none of `ignored`. */
   assertAllTaken(ignored: readonly string[]): void;
   close(): void;
@@ -22,18 +24,20 @@ export interface Checkpoint {
 export function openCheckpoint(folder: string): Checkpoint {
   const { files, fileOf } = openFiles(folder);
   const taken = new Set<string>();
+  const fileWith = (name: string, shape: readonly number[]): SafetensorsFile => {
+    const file = fileOf.get(name);
+    if (!file) throw new ModelError(`${folder}: ${name}`, 'no such tensor', show(shape));
+    const got = file.entries.get(name)!.shape;
+    if (show(got) !== show(shape)) {
+      throw new ModelError(`${file.path}: ${name}`, show(got), show(shape));
+    }
+    taken.add(name);
+    return file;
+  };
   return {
     files: files.map((file) => file.path),
-    take: (name, shape) => {
-      const file = fileOf.get(name);
-      if (!file) throw new ModelError(`${folder}: ${name}`, 'no such tensor', show(shape));
-      const got = file.entries.get(name)!.shape;
-      if (show(got) !== show(shape)) {
-        throw new ModelError(`${file.path}: ${name}`, show(got), show(shape));
-      }
-      taken.add(name);
-      return file.readFloat32(name);
-    },
+    take: (name, shape) => fileWith(name, shape).readFloat32(name),
+    source: (name, shape) => fileWith(name, shape).source(name),
     assertAllTaken: (ignored) => {
       for (const [name, file] of fileOf) {
         if (taken.has(name) || ignored.some((start) => name.startsWith(start))) continue;

@@ -49,9 +49,7 @@ function block(builder: Builder, x: Value, prefix: string, width: number): Value
   const { graph, store } = builder;
   const hidden = 4 * width;
   const gamma = store.take(`${prefix}.gamma`, [width]);
-  const contract = store.take(`${prefix}.mlp.fc2.weight`, [width, hidden]);
   const contractBias = store.take(`${prefix}.mlp.fc2.bias`, [width]);
-  scaleRows(contract, gamma);
   scaleRows(contractBias, gamma);
 
   let h = conv(
@@ -62,18 +60,19 @@ function block(builder: Builder, x: Value, prefix: string, width: number): Value
     { kernel: 7, stride: 1, padding: 3, groups: width },
   );
   h = norm(builder, h, `${prefix}.norm`, width);
-  const expand = store.take(`${prefix}.mlp.fc1.weight`, [hidden, width]);
+  const expand = { as: [hidden, width, 1, 1] };
   h = pointwise(
     builder,
     h,
-    derived(builder, `${prefix}.mlp.fc1.weight`, [hidden, width, 1, 1], expand),
+    graph.weight(store.plain(`${prefix}.mlp.fc1.weight`, [hidden, width], expand)),
     weight(builder, `${prefix}.mlp.fc1.bias`, [hidden]),
   );
+  const contract = { as: [width, hidden, 1, 1], rowScale: gamma };
   h = pointwise(
     builder,
     gelu(graph, h),
-    derived(builder, `${prefix}.mlp.fc2.weight`, [width, hidden, 1, 1], contract),
-    derived(builder, `${prefix}.mlp.fc2.bias`, [width], contractBias),
+    graph.weight(store.plain(`${prefix}.mlp.fc2.weight`, [width, hidden], contract)),
+    graph.weight(store.derived(`${prefix}.mlp.fc2.bias`, [width], contractBias)),
   );
   return add(graph, x, h);
 }
@@ -111,13 +110,4 @@ function norm(builder: Builder, x: Value, prefix: string, width: number): Value 
 
 function weight({ graph, store }: Builder, key: string, shape: readonly number[]): Value {
   return graph.weight(store.plain(key, shape));
-}
-
-function derived(
-  { graph, store }: Builder,
-  name: string,
-  shape: readonly number[],
-  data: Float32Array,
-): Value {
-  return graph.weight(store.derived(name, shape, data));
 }

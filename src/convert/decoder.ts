@@ -1,11 +1,12 @@
 /**
  * The Llama decoder (RMS norm, rotary attention with grouped key/value heads, SwiGLU) as Hugging Face's
- * `modeling_llama.py` computes it, in fp32. Weights are stored once and used by every graph that runs the decoder.
+ * `modeling_llama.py` computes it. Weights are stored once and used by every graph that runs the decoder.
  */
 import type { DecoderConfig } from './checkpointConfig.js';
 import { linear, type LinearWeight } from './linear.js';
 import type { Graph, StoredTensor, Value } from './onnx.js';
 import {
+  cast,
   gather,
   groupQueryAttention,
   multiply,
@@ -57,8 +58,7 @@ export function storeDecoder(
     return layer;
   });
   const finalNorm = store.plain(`${model}.norm.weight`, [d]);
-  const headKey = `${keyPrefix}lm_head.weight`;
-  const head = store.linear(headKey, [{ key: headKey, out: vocabulary }], d);
+  const head = store.head(`${keyPrefix}lm_head.weight`, vocabulary, d);
   const compute = store.format.compute;
   return { config, compute, embedding, ...storeRotary(config, store), layers, finalNorm, head };
 }
@@ -100,9 +100,10 @@ function storeRotary(config: DecoderConfig, store: WeightStore) {
   };
 }
 
-/** ids int64 [S] → [S,d]. */
-export function embed(g: Graph, ids: Value, weights: DecoderWeights): Value {
-  return gather(g, g.weight(weights.embedding), ids, 0);
+/** ids int64 [S] → [S,d]. The rows are cast, not the table. */
+export function embed(g: Graph, ids: Value, { embedding, compute }: DecoderWeights): Value {
+  const rows = gather(g, g.weight(embedding), ids, 0);
+  return embedding.type === compute ? rows : cast(g, rows, compute);
 }
 
 export interface Positions {

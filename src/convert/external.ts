@@ -1,34 +1,111 @@
 /** External data files: what the weights of one or more ONNX models lie in. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
-import type { StoredTensor } from './onnx.js';
+import { ModelError, messageOf } from '../errors.js';
+import type { ElementType, StoredTensor } from './onnx.js';
 
-/** The data file of one or more models. Large tensors begin on a page, so that a load by path maps them. */
+const elementBytes: Readonly<Record<ElementType, number>> = {
+  bool: 1,
+  uint8: 1,
+  float16: 2,
+  bfloat16: 2,
+  int32: 4,
+  float32: 4,
+  int64: 8,
+};
+
+/**
+ * The data file of one or more models. A tensor's place is given before its data, in the order of asking: the same
+ * questions give the same file, in whichever order and pieces it is filled.
+ */
 export class ExternalData {
-  readonly #path: string;
+  readonly path: string;
   readonly #descriptor: number;
   #end = 0;
 
-  constructor(path: string) {
-    this.#path = path;
-    this.#descriptor = openSync(path, 'wx');
+  /** @param mode 'new' refuses a file that exists, 'resume' takes it as it is. @throws ModelError */
+  constructor(path: string, mode: 'new' | 'resume' = 'new') {
+    this.path = path;
+    this.#descriptor = open(path, mode);
   }
 
-  /** Appends fp32 weights, row-major. The array may be dropped as soon as this returns. */
-  store(name: string, shape: readonly number[], data: Float32Array): StoredTensor {
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const alignment = bytes.length < 4096 ? 64 : 4096;
+  /** Bytes of the file once it is full. */
+  get size(): number {
+    return this.#end;
+  }
+
+  /** Large tensors begin on a page, so that a load by path maps them. */
+  allocate(name: string, type: ElementType, shape: readonly number[]): StoredTensor {
+    const bytes = shape.reduce((product, extent) => product * extent, elementBytes[type]);
+    const alignment = bytes < 4096 ? 64 : 4096;
     const offset = Math.ceil(this.#end / alignment) * alignment;
-    for (let done = 0; done < bytes.length;) {
-      const count = Math.min(bytes.length - done, 1 << 28);
-      done += writeSync(this.#descriptor, bytes, done, count, offset + done);
+    this.#end = offset + bytes;
+    return { name, type, shape, file: basename(this.path), offset, bytes };
+  }
+
+  /** Bytes of a tensor from byte `at` of it on. @throws ModelError where the disk takes no more. */
+  write(tensor: StoredTensor, at: number, data: Uint8Array): void {
+    if (at + data.length > tensor.bytes) {
+      throw new RangeError(`${tensor.name}: ${data.length} bytes at ${at} of ${tensor.bytes}`);
     }
-    this.#end = offset + bytes.length;
-    const file = basename(this.#path);
-    return { name, type: 'float32', shape, file, offset, bytes: bytes.length };
+    try {
+      for (let done = 0; done < data.length;) {
+        const count = Math.min(data.length - done, 1 << 28);
+        const position = tensor.offset + at + done;
+        done += writeSync(this.#descriptor, data, done, count, position);
+      }
+    } catch (error) {
+      const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
+      const got = full ? 'no space left on the disk' : messageOf(error);
+      throw new ModelError(this.path, got, `room for ${tensor.bytes} bytes of ${tensor.name}`);
+    }
+  }
+
+  /** Of a tensor as it lies in the file, lower-case hex; null where the file ends before it. */
+  sha256(tensor: StoredTensor): string | null {
+    const hash = createHash('sha256');
+    const piece = new Uint8Array(Math.min(tensor.bytes, 1 << 24));
+    for (let done = 0; done < tensor.bytes;) {
+      const most = Math.min(piece.length, tensor.bytes - done);
+      const count = this.#read(piece, most, tensor.offset + done);
+      if (count === 0) return null;
+      hash.update(piece.subarray(0, count));
+      done += count;
+    }
+    return hash.digest('hex');
+  }
+
+  /** Onto the disk itself: a crash of the machine leaves what was written. */
+  sync(): void {
+    fsyncSync(this.#descriptor);
   }
 
   close(): void {
     closeSync(this.#descriptor);
   }
+
+  #read(target: Uint8Array, length: number, position: number): number {
+    try {
+      return readSync(this.#descriptor, target, 0, length, position);
+    } catch (error) {
+      throw new ModelError(this.path, messageOf(error), 'readable data');
+    }
+  }
+}
+
+function open(path: string, mode: 'new' | 'resume'): number {
+  try {
+    return openSync(path, 'wx+');
+  } catch (error) {
+    if (mode === 'resume' && (error as NodeJS.ErrnoException).code === 'EEXIST') {
+      return openSync(path, 'r+');
+    }
+    throw new ModelError(path, messageOf(error), 'a file that can be written');
+  }
+}
+
+/** The bytes of an array; a view, not a copy. */
+export function bytesOf(data: Float32Array | Uint16Array | Uint8Array): Uint8Array {
+  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

@@ -44,6 +44,8 @@ export class Graph {
   readonly #root: Graph;
   readonly #nodes: Message[] = [];
   readonly #initializers = new Map<Value, Message>();
+  /** Weights in another type, by their names. */
+  readonly #casts = new Map<Value, Value>();
   readonly #inputs: Message[] = [];
   readonly #outputs: Message[] = [];
   #names = 0;
@@ -62,8 +64,12 @@ export class Graph {
     this.#outputs.push(valueInfo(name, type, shape));
   }
 
-  /** Weights belong to the root, so that a loop body and the graph around it share them. */
-  weight({ name, type, shape, file, offset, bytes }: StoredTensor): Value {
+  /**
+   * Weights belong to the root, so that a loop body and the graph around it share them.
+   * @param as element type they are wanted in; their own without it.
+   */
+  weight(stored: StoredTensor, as: ElementType = stored.type): Value {
+    const { name, type, shape, file, offset, bytes } = stored;
     const entry = (key: string, value: string) => new Message().text(1, key).text(2, value);
     const tensor = tensorHeader(name, type, shape)
       .message(13, entry('location', file))
@@ -71,7 +77,17 @@ export class Graph {
       .message(13, entry('length', String(bytes)))
       .integer(14, 1);
     this.#root.#initializers.set(name, tensor);
-    return name;
+    return as === type ? name : this.#root.#castWeight(name, as);
+  }
+
+  /** Once, before whatever node of the root is under construction. */
+  #castWeight(name: Value, to: ElementType): Value {
+    const known = this.#casts.get(name);
+    if (known !== undefined) return known;
+    const output = this.newName('weight');
+    this.node({ domain: '', name: 'Cast' }, [name], [output], { to: { int: elementTypes[to] } });
+    this.#casts.set(name, output);
+    return output;
   }
 
   /** A small constant kept inside the file. An empty shape is a scalar. */

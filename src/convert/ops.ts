@@ -94,6 +94,28 @@ export const logSoftmax = (g: Graph, x: Value): Value =>
 
 export const matMul = (g: Graph, a: Value, b: Value): Value => apply(g, standard('MatMul'), [a, b]);
 
+/** x [.., inputs] · Wᵀ, W [outputs, inputs] as blocks of whole numbers with scales (quantise.ts). */
+export const matMulNBits = (
+  g: Graph,
+  x: Value,
+  packed: Value,
+  scales: Value,
+  sizes: {
+    readonly inputs: number;
+    readonly outputs: number;
+    readonly bits: 4 | 8;
+    readonly block: number;
+    readonly accuracyLevel: 0 | 4;
+  },
+): Value =>
+  apply(g, contrib('MatMulNBits'), [x, packed, scales], {
+    K: { int: sizes.inputs },
+    N: { int: sizes.outputs },
+    bits: { int: sizes.bits },
+    block_size: { int: sizes.block },
+    accuracy_level: { int: sizes.accuracyLevel },
+  });
+
 export interface ConvShape {
   readonly kernel: number;
   readonly stride: number;

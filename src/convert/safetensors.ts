@@ -1,6 +1,7 @@
 /** safetensors files → tensors, read one at a time by file descriptor; and the writer, its inverse. */
 import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs';
-import { ModelError } from '../errors.js';
+import { ModelError, messageOf } from '../errors.js';
+import { float32FromBfloat16, float32FromFloat16 } from './floats.js';
 import { maxHeaderBytes, parseHeader, type TensorEntry } from './safetensorsHeader.js';
 
 /** An open file. The header is parsed and checked; tensors stay on disk until they are read. */
@@ -9,7 +10,25 @@ export interface SafetensorsFile {
   readonly entries: ReadonlyMap<string, TensorEntry>;
   /** F32, F16 or BF16 tensor → fp32 in a new array, row-major. @throws ModelError on a missing key or another type. */
   readFloat32(name: string): Float32Array;
+  /** A tensor to be read in pieces. @throws as readFloat32. */
+  source(name: string): SourceTensor;
   close(): void;
+}
+
+export type SourceType = 'F32' | 'F16' | 'BF16';
+
+/** A tensor of an open file, of which any run of elements can be read. */
+export interface SourceTensor {
+  readonly key: string;
+  /** File and key, for messages. */
+  readonly where: string;
+  readonly type: SourceType;
+  readonly shape: readonly number[];
+  readonly bytes: number;
+  /** Elements from `first` on, as many as fill the target, in the file's own type. */
+  readRaw(first: number, target: Uint8Array): void;
+  /** Elements from `first` on, as many as fill the target. */
+  readFloat32(first: number, target: Float32Array): void;
 }
 
 /** @throws ModelError when the file cannot be read or is not a well-formed safetensors file. */
@@ -17,15 +36,20 @@ export function openSafetensors(path: string): SafetensorsFile {
   const descriptor = openFile(path);
   try {
     const { entries, dataStart } = readHeader(descriptor, path);
+    const source = (name: string): SourceTensor => {
+      const entry = entries.get(name);
+      if (!entry) throw new ModelError(`${path}: ${name}`, 'no such tensor', 'a tensor');
+      return sourceTensor(descriptor, path, entry, dataStart);
+    };
     return {
       path,
       entries,
+      source,
       readFloat32: (name) => {
-        const entry = entries.get(name);
-        if (!entry) throw new ModelError(`${path}: ${name}`, 'no such tensor', 'a tensor');
-        const bytes = new Uint8Array(entry.end - entry.begin);
-        readFully(descriptor, bytes, dataStart + entry.begin, path);
-        return float32FromBytes(bytes, entry.dtype, `${path}: ${name}`);
+        const tensor = source(name);
+        const data = new Float32Array(tensor.bytes / elementBytes[tensor.type]);
+        tensor.readFloat32(0, data);
+        return data;
       },
       close: () => closeSync(descriptor),
     };
@@ -99,7 +123,7 @@ function decodeUtf8(bytes: Uint8Array, path: string): string {
 function readFully(descriptor: number, target: Uint8Array, position: number, path: string): void {
   for (let done = 0; done < target.length;) {
     const most = Math.min(target.length - done, 1 << 28);
-    const count = readSync(descriptor, target, done, most, position + done);
+    const count = readSome(descriptor, target, done, most, position + done, path);
     if (count === 0) {
       throw new ModelError(path, `an end at byte ${position + done}`, 'the rest of the data');
     }
@@ -107,43 +131,53 @@ function readFully(descriptor: number, target: Uint8Array, position: number, pat
   }
 }
 
-function float32FromBytes(bytes: Uint8Array, dtype: string, where: string): Float32Array {
-  switch (dtype) {
-    case 'F32':
-      return new Float32Array(bytes.buffer);
-    case 'F16':
-      return float32FromFloat16(new Uint16Array(bytes.buffer));
-    case 'BF16':
-      return float32FromBfloat16(new Uint16Array(bytes.buffer));
-    default:
-      throw new ModelError(where, `dtype ${dtype}`, 'F32 | F16 | BF16');
+function readSome(
+  descriptor: number,
+  target: Uint8Array,
+  offset: number,
+  length: number,
+  position: number,
+  path: string,
+): number {
+  try {
+    return readSync(descriptor, target, offset, length, position);
+  } catch (error) {
+    throw new ModelError(path, `${messageOf(error)} at byte ${position}`, 'readable data');
   }
 }
 
-/** bfloat16 is the upper half of a float32. */
-function float32FromBfloat16(source: Uint16Array): Float32Array {
-  const bits = new Uint32Array(source.length);
-  for (let i = 0; i < source.length; i++) bits[i] = source[i]! << 16;
-  return new Float32Array(bits.buffer);
-}
+const elementBytes: Readonly<Record<SourceType, number>> = { F32: 4, F16: 2, BF16: 2 };
 
-let float16Table: Float32Array | undefined;
-
-/** IEEE 754 binary16; exact, every value of it is a float32. */
-function float32FromFloat16(source: Uint16Array): Float32Array {
-  float16Table ??= Float32Array.from({ length: 65536 }, (_, bits) => float16Value(bits));
-  const table = float16Table;
-  const out = new Float32Array(source.length);
-  for (let i = 0; i < source.length; i++) out[i] = table[source[i]!]!;
-  return out;
-}
-
-function float16Value(bits: number): number {
-  const sign = bits & 0x8000 ? -1 : 1;
-  const exponent = (bits >> 10) & 31;
-  const fraction = bits & 1023;
-  if (exponent === 31) return fraction ? NaN : sign * Infinity;
-  return exponent === 0
-    ? sign * fraction * 2 ** -24
-    : sign * (1024 + fraction) * 2 ** (exponent - 25);
+function sourceTensor(
+  descriptor: number,
+  path: string,
+  { name, dtype, shape, begin, end }: TensorEntry,
+  dataStart: number,
+): SourceTensor {
+  const where = `${path}: ${name}`;
+  if (!Object.hasOwn(elementBytes, dtype)) {
+    throw new ModelError(where, `dtype ${dtype}`, 'F32 | F16 | BF16');
+  }
+  const type = dtype as SourceType;
+  const bytes = end - begin;
+  const readRaw = (first: number, target: Uint8Array): void => {
+    const from = first * elementBytes[type];
+    if (from + target.length > bytes) {
+      throw new RangeError(`${where}: ${target.length} bytes from ${from} of ${bytes}`);
+    }
+    readFully(descriptor, target, dataStart + begin + from, path);
+  };
+  return {
+    ...{ key: name, where, type, shape, bytes, readRaw },
+    readFloat32: (first, target) => {
+      const size = elementBytes[type] * target.length;
+      // 16-bit numbers are read into the upper half of the target: converted upwards, none is overwritten unread.
+      const at = target.byteOffset + target.byteLength - size;
+      readRaw(first, new Uint8Array(target.buffer, at, size));
+      if (type === 'F32') return;
+      const halves = new Uint16Array(target.buffer, at, target.length);
+      if (type === 'F16') float32FromFloat16(halves, target);
+      else float32FromBfloat16(halves, target);
+    },
+  };
 }

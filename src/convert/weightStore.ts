@@ -6,7 +6,20 @@
 import type { Checkpoint } from './checkpoint.js';
 import type { ExternalData } from './external.js';
 import type { LinearWeight } from './linear.js';
-import type { StoredTensor } from './onnx.js';
+import type { ElementType, StoredTensor } from './onnx.js';
+import { blocksPerRow, packedBytesPerRow, type BlockLayout } from './quantise.js';
+import type { SourceType } from './safetensors.js';
+import {
+  copyJob,
+  dataJob,
+  packedJob,
+  rowsJob,
+  transposedJob,
+  type SourceRows,
+  type TensorJob,
+} from './tensorJob.js';
+
+export { scaleRows } from './tensorJob.js';
 
 /** Element type of activations, norms, biases, convolutions and the key/value cache. */
 export type ComputeType = 'float32' | 'float16';
@@ -36,83 +49,129 @@ export interface LinearRows {
   readonly rowScale?: Float32Array;
 }
 
+export interface PlainOptions {
+  /** Shape it is stored with, as many numbers; that of the checkpoint without it. */
+  readonly as?: readonly number[];
+  /** Multiplies row i, [i, …], by rowScale[i]. */
+  readonly rowScale?: Float32Array;
+}
+
 /** Every method throws ModelError on a tensor that is missing or of another shape. */
 export interface WeightStore {
   readonly format: WeightFormat;
   /** In the compute type, row-major. */
-  plain(key: string, shape: readonly number[]): StoredTensor;
+  plain(key: string, shape: readonly number[], options?: PlainOptions): StoredTensor;
   /** Reads a tensor to derive another from it (fp32; small ones only). */
   take(key: string, shape: readonly number[]): Float32Array;
-  /** What was computed from taken tensors, in the compute type. */
+  /** What was computed from taken tensors, in the compute type; small, it is held until it is written. */
   derived(name: string, shape: readonly number[], data: Float32Array): StoredTensor;
   /** Layers that read the same input, side by side: together [Σ out, inputs]. */
   linear(name: string, parts: readonly LinearRows[], inputs: number): LinearWeight;
-  /** [rows, width], for Gather. */
+  /** The decoder's last layer: where others are whole numbers it has 8 bits, for its errors are the answer's. */
+  head(key: string, rows: number, inputs: number): LinearWeight;
+  /** [rows, width] for Gather: 16-bit as in the checkpoint, fp32 only where weights are fp32. */
   table(key: string, shape: readonly [number, number]): StoredTensor;
 }
 
+/**
+ * Gives every weight its place at once, and leaves the writing to whoever schedules it.
+ * @param schedule told of each weight, in the order of asking.
+ */
+export function planWeights(
+  checkpoint: Checkpoint,
+  external: ExternalData,
+  format: WeightFormat,
+  schedule: (job: TensorJob) => void,
+): WeightStore {
+  const { compute } = format;
+  const bits = { fp32: null, fp16: null, int8: 8, int4: 4 } as const;
+  const linear = (
+    name: string,
+    parts: readonly LinearRows[],
+    inputs: number,
+    packing: 4 | 8 | null,
+  ): LinearWeight => {
+    const rows = parts.map(({ key, out, rowScale }) => {
+      const source = checkpoint.source(key, [out, inputs]);
+      return { source, count: out, width: inputs, scale: rowScale };
+    });
+    const outputs = parts.reduce((sum, { out }) => sum + out, 0);
+    if (packing === null) {
+      const type = format.weights === 'fp16' ? 'float16' : 'float32';
+      const stored = external.allocate(name, type, [inputs, outputs]);
+      schedule(transposedJob(external, stored, rows));
+      return { kind: 'matrix', stored, compute };
+    }
+    const layout: BlockLayout = { bits: packing, block: format.block, inputs };
+    const blocks = blocksPerRow(layout);
+    const shape = [outputs, blocks, packedBytesPerRow(layout) / blocks];
+    const packed = external.allocate(`${name}.packed`, 'uint8', shape);
+    const scales = external.allocate(`${name}.scales`, compute, [outputs, blocks]);
+    schedule(packedJob(external, packed, scales, layout, rows));
+    return { kind: 'blocks', packed, scales, layout, accuracyLevel: format.accuracyLevel };
+  };
+  return {
+    format,
+    plain: (key, shape, { as = shape, rowScale } = {}) => {
+      const stored = external.allocate(key, compute, as);
+      schedule(rowsJob(external, stored, rowsOf(checkpoint, key, shape, rowScale)));
+      return stored;
+    },
+    take: (key, shape) => checkpoint.take(key, shape),
+    derived: (name, shape, data) => {
+      const stored = external.allocate(name, compute, shape);
+      schedule(dataJob(external, stored, data));
+      return stored;
+    },
+    linear: (name, parts, inputs) => linear(name, parts, inputs, bits[format.weights]),
+    head: (key, out, inputs) => {
+      const packing = bits[format.weights] === null ? null : 8;
+      return linear(key, [{ key, out }], inputs, packing);
+    },
+    table: (key, shape) => {
+      const source = checkpoint.source(key, shape);
+      const type = tableType(format, source.type);
+      const stored = external.allocate(key, type, shape);
+      const [count, width] = shape;
+      schedule(
+        type === elementTypeOf[source.type]
+          ? copyJob(external, stored, source)
+          : rowsJob(external, stored, { source, count, width }),
+      );
+      return stored;
+    },
+  };
+}
+
+/** Writes every weight as it is asked for. */
 export function openWeightStore(
   checkpoint: Checkpoint,
   external: ExternalData,
   format: WeightFormat,
 ): WeightStore {
-  const plain = (key: string, shape: readonly number[]) =>
-    external.store(key, shape, checkpoint.take(key, shape));
-  return {
-    format,
-    plain,
-    take: (key, shape) => checkpoint.take(key, shape),
-    derived: (name, shape, data) => external.store(name, shape, data),
-    linear: (name, parts, inputs) => ({
-      stored: storeTransposed(checkpoint, external, name, parts, inputs),
-    }),
-    table: plain,
-  };
+  return planWeights(checkpoint, external, format, (job) => {
+    const pieces = job.write();
+    while (!pieces.next().done);
+  });
 }
 
-/** As one matrix [inputs, Σ out]. */
-function storeTransposed(
+const elementTypeOf = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;
+
+/** fp16 arithmetic reads an fp16 table; fp32 arithmetic reads whatever 16-bit numbers the checkpoint has. */
+function tableType({ weights, compute }: WeightFormat, source: SourceType): ElementType {
+  if (weights === 'fp32') return 'float32';
+  return compute === 'float16' || source === 'F32' ? 'float16' : elementTypeOf[source];
+}
+
+/** A vector is one row, unless its elements are scaled each by its own. */
+function rowsOf(
   checkpoint: Checkpoint,
-  external: ExternalData,
-  name: string,
-  parts: readonly LinearRows[],
-  inputs: number,
-): StoredTensor {
-  const outputs = parts.reduce((sum, { out }) => sum + out, 0);
-  const matrix = new Float32Array(inputs * outputs);
-  let column = 0;
-  for (const { key, out, rowScale } of parts) {
-    const rows = checkpoint.take(key, [out, inputs]);
-    if (rowScale) scaleRows(rows, rowScale);
-    transposeInto(matrix, column, outputs, rows, out, inputs);
-    column += out;
-  }
-  return external.store(name, [inputs, outputs], matrix);
-}
-
-/** Multiplies row i of a row-major matrix, or element i of a vector, by scale[i], in place. */
-export function scaleRows(matrix: Float32Array, scale: Float32Array): void {
-  const columns = matrix.length / scale.length;
-  for (let i = 0; i < matrix.length; i++) matrix[i]! *= scale[Math.floor(i / columns)]!;
-}
-
-/** target[i, column + o] = rows[o, i], in blocks that fit a cache. */
-function transposeInto(
-  target: Float32Array,
-  column: number,
-  stride: number,
-  rows: Float32Array,
-  outputs: number,
-  inputs: number,
-): void {
-  const block = 32;
-  for (let o0 = 0; o0 < outputs; o0 += block) {
-    for (let i0 = 0; i0 < inputs; i0 += block) {
-      const oEnd = Math.min(o0 + block, outputs);
-      const iEnd = Math.min(i0 + block, inputs);
-      for (let o = o0; o < oEnd; o++) {
-        for (let i = i0; i < iEnd; i++) target[i * stride + column + o] = rows[o * inputs + i]!;
-      }
-    }
-  }
+  key: string,
+  shape: readonly number[],
+  scale: Float32Array | undefined,
+): SourceRows {
+  const source = checkpoint.source(key, shape);
+  const numbers = shape.reduce((product, extent) => product * extent, 1);
+  const count = shape.length > 1 || scale ? shape[0]! : 1;
+  return { source, count, width: numbers / count, scale };
 }

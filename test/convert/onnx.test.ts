@@ -2,7 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { openCheckpoint } from '../../src/convert/checkpoint.js';
-import { ExternalData } from '../../src/convert/external.js';
+import { ExternalData, bytesOf } from '../../src/convert/external.js';
 import { linear } from '../../src/convert/linear.js';
 import { Graph, modelBytes } from '../../src/convert/onnx.js';
 import { gelu, rename, scatterNd, silu } from '../../src/convert/ops.js';
@@ -55,9 +55,12 @@ describe('external data', () => {
   it('begins large tensors on a page and small ones on a cache line', () => {
     const path = join(temporary.path, 'weights');
     const external = new ExternalData(path);
-    const small = external.store('small', [3], Float32Array.of(1, 2, 3));
-    const next = external.store('next', [1], Float32Array.of(4));
-    const large = external.store('large', [1024], new Float32Array(1024).fill(5));
+    const small = external.allocate('small', 'float32', [3]);
+    const next = external.allocate('next', 'float32', [1]);
+    const large = external.allocate('large', 'float32', [1024]);
+    external.write(large, 0, bytesOf(new Float32Array(1024).fill(5)));
+    external.write(next, 0, bytesOf(Float32Array.of(4)));
+    external.write(small, 8, bytesOf(Float32Array.of(3)));
     external.close();
     expect([small.offset, next.offset, large.offset]).toEqual([0, 64, 4096]);
     const bytes = readFileSync(path);

@@ -58,7 +58,11 @@ function randomTensors(
     ...{ format: plainFormat, take, plain: taken, table: taken, derived: nowhere },
     linear: (name, parts, inputs) => {
       for (const { key, out } of parts) take(key, [out, inputs]);
-      return { stored: nowhere(name, []) };
+      return { kind: 'matrix', stored: nowhere(name, []), compute: 'float32' };
+    },
+    head: (key, rows, inputs) => {
+      take(key, [rows, inputs]);
+      return { kind: 'matrix', stored: nowhere(key, []), compute: 'float32' };
     },
   };
   visionGraph(config, store);
