@@ -6,6 +6,7 @@
 import { ModelError } from '../errors.js';
 import { ports, type GraphManifest } from './graphs.js';
 import {
+  emptyTensor,
   float32Data,
   float32Tensor,
   int32Tensor,
@@ -46,6 +47,8 @@ export interface Tokens {
   readonly logProbabilities: readonly number[];
   /** 0 … 1: probability that each token would be any of the action ids. */
   readonly actionMass: readonly number[];
+  /** How far each token's logit lies above the second highest; by step only. */
+  readonly margins?: readonly number[];
   readonly ended: 'eos' | 'length';
 }
 
@@ -66,8 +69,8 @@ export interface Decoding {
     stop: StopRule,
     actionIds: IdRange,
   ): Promise<{ readonly answer: Tokens; readonly cache: Cache }>;
-  /** As `extend` on an empty cache, without handing the cache out. */
-  answer(input: DecoderInput, stop: StopRule, actionIds: IdRange): Promise<Tokens>;
+  /** As `extend`, without handing the cache out. `after` is borrowed, and as it was afterwards; default: empty. */
+  answer(input: DecoderInput, stop: StopRule, actionIds: IdRange, after?: Cache): Promise<Tokens>;
   release(): Promise<void>;
 }
 
@@ -112,7 +115,8 @@ export function loopDecoding(session: Session, sizes: DecoderSizes): Decoding {
       const length = cache.length + input.ids.length + answer.tokens.length - 1;
       return { answer, cache: cacheOf(outputs, length, sizes) };
     },
-    answer: async (input, stop, actionIds) => (await run(empty, input, stop, actionIds, [])).answer,
+    answer: async (input, stop, actionIds, after = empty) =>
+      (await run(borrowed(after), input, stop, actionIds, [])).answer,
     release: () => session.release(),
   };
 }
@@ -136,6 +140,7 @@ export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
       tokens,
       logProbabilities: picked.map((pick) => pick.logProbability),
       actionMass: picked.map((pick) => pick.actionMass),
+      margins: picked.map((pick) => pick.margin),
       ended: endOf(tokens, stop),
     };
     return { answer, cache };
@@ -143,8 +148,8 @@ export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
   return {
     kind: 'step',
     extend,
-    answer: async (input, stop, actionIds) => {
-      const { answer, cache } = await extend(emptyCache(sizes), input, stop, actionIds);
+    answer: async (input, stop, actionIds, after = emptyCache(sizes)) => {
+      const { answer, cache } = await extend(borrowed(after), input, stop, actionIds);
       cache.release();
       return answer;
     },
@@ -169,14 +174,19 @@ export function textInput(ids: readonly number[]): DecoderInput {
 
 /** No position yet: what a prompt is appended to. */
 export function emptyCache(sizes: DecoderSizes): Cache {
-  const { layers, keyValueHeads, headDim } = sizes;
-  const none = () => float32Tensor([1, keyValueHeads, 0, headDim], new Float32Array(0));
+  const { layers, keyValueHeads, headDim, keyValueType } = sizes;
+  const none = () => emptyTensor(keyValueType, [1, keyValueHeads, 0, headDim]);
   const past: Record<string, OpaqueTensor> = {};
   for (let l = 0; l < layers; l++) {
     past[ports.pastKey(l)] = none();
     past[ports.pastValue(l)] = none();
   }
   return { length: 0, past, release: () => undefined };
+}
+
+/** The same cache, for what would release its own. */
+function borrowed(cache: Cache): Cache {
+  return { ...cache, release: () => undefined };
 }
 
 /** Outputs that hold the cache. */
@@ -191,6 +201,8 @@ export interface Picked {
   readonly token: number;
   readonly logProbability: number;
   readonly actionMass: number;
+  /** ≥ 0: its logit minus the second highest. */
+  readonly margin: number;
 }
 
 /** The likeliest id (the lowest of equals) of logits [V], and its scores. */
@@ -198,15 +210,18 @@ export function pickGreedy(logits: Float32Array, actionIds: IdRange): Picked {
   let token = 0;
   for (let i = 1; i < logits.length; i++) if (logits[i]! > logits[token]!) token = i;
   const highest = logits[token]!;
+  let second = -Infinity;
   let total = 0;
   let action = 0;
   for (let i = 0; i < logits.length; i++) {
+    if (i !== token) second = Math.max(second, logits[i]!);
     const weight = Math.exp(logits[i]! - highest);
     total += weight;
     if (i >= actionIds.first && i < actionIds.end) action += weight;
   }
   assertFinite(total);
-  return { token, logProbability: -Math.log(total), actionMass: action / total };
+  const margin = highest - second;
+  return { token, logProbability: -Math.log(total), actionMass: action / total, margin };
 }
 
 /** A NaN anywhere in weights or pictures ends here, in both decodings: it must never look like an answer. */

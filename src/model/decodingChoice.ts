@@ -1,6 +1,6 @@
 /**
- * How to decode: by the one-run loop where it proves itself equal to the step-by-step reference, by that reference
- * otherwise. The proof is made at every load, because a new version of the runtime or of a provider may break either.
+ * How to decode: by the one-run loop where it answers as the reference does (reference.ts), step by step otherwise. The
+ * proof is made at every load, because a new version of the runtime or of a provider may break either.
  */
 import { join } from 'node:path';
 import { ModelError } from '../errors.js';
@@ -12,12 +12,24 @@ import {
   stepDecoding,
   textInput,
   type Decoding,
-  type DecoderInput,
   type DecoderSizes,
-  type IdRange,
   type Tokens,
 } from './decoding.js';
-import { graphFiles } from './graphs.js';
+import { graphFiles, type GraphManifest } from './graphs.js';
+import {
+  isClear,
+  isOfThisMachine,
+  readReference,
+  recordReference,
+  referenceActionIds,
+  referenceFile,
+  referenceInput,
+  referenceTokens,
+  reproduce,
+  tokenByToken,
+  type Reference,
+  type ReferencePrompt,
+} from './reference.js';
 import { openSession, type ProviderChoice } from './session.js';
 
 export interface DecodingChoice {
@@ -26,78 +38,125 @@ export interface DecodingChoice {
   readonly reason: string;
 }
 
-/** @throws ModelError when not even the reference can be used. */
+/** What is known of one that might decode. */
+type Trial = { readonly decoding: Decoding; readonly reason: string } | ModelError;
+
+/**
+ * @throws ModelError when the provider does not answer as the CPU does, whichever way it decodes: it is not used.
+ */
 export async function chooseDecoding(
   folder: string,
-  sizes: DecoderSizes,
+  manifest: GraphManifest,
   choice: ProviderChoice,
   threads: number,
 ): Promise<DecodingChoice> {
-  const openStep = async () => {
-    const path = join(folder, graphFiles.step);
-    return stepDecoding(await openSession(path, choice, threads, presentNames(sizes)), sizes);
-  };
-  // 1. The reference answers a made-up prompt. It is closed before the loop opens: together they need twice the memory.
-  const step = await openStep();
-  if (choice.provider === 'webgpu') {
-    return { decoding: step, reason: 'the WebGPU provider has no Loop: it would run on the CPU' };
-  }
-  const expected = await answerInOne(step, sizes, []);
-  await step.release();
+  const sizes = manifest.decoder;
+  const isCpu = choice.provider === 'cpu';
+  const kept = readReference(folder, manifest);
+  // Of another machine and full of near ties: the CPU, which defines what is right, says it anew.
+  const isUsable = kept && (!isCpu || isOfThisMachine(kept) || isClear(kept, sizes));
+  const reference = isUsable ? kept : await recordReference(folder, manifest, threads);
+  const isExact = isCpu && isOfThisMachine(reference);
 
-  // 2. The loop must give the same tokens and scores, in one piece and resumed half-way, wherever the answer ends.
-  const path = join(folder, graphFiles.decode);
-  const loop = await openLoop(path, sizes, choice, threads);
-  if (!(loop instanceof ModelError)) {
-    const mismatch = await findMismatch(loop, expected, sizes, path);
-    if (mismatch === null) {
-      return {
-        decoding: loop,
-        reason: 'gives the same tokens and scores as the step-by-step reference',
-      };
-    }
-    await loop.release();
-    return { decoding: await openStep(), reason: mismatch.message };
+  // 1. The loop. One session at a time: two need twice the memory.
+  let why = 'the WebGPU provider has no Loop: it would run on the CPU';
+  if (choice.provider !== 'webgpu') {
+    const path = join(folder, graphFiles.decode);
+    const open = async () => loopDecoding(await openSession(path, choice, threads), sizes);
+    const prove = isExact ? proveExact : proveNear;
+    const loop = await trial(open, (decoding) => prove(decoding, sizes, reference, path));
+    if (!(loop instanceof ModelError)) return loop;
+    why = loop.message;
   }
-  return { decoding: await openStep(), reason: loop.message };
+
+  // 2. Step by step.
+  const path = join(folder, graphFiles.step);
+  const open = async () =>
+    stepDecoding(await openSession(path, choice, threads, presentNames(sizes)), sizes);
+  const step = await trial(open, (decoding) => proveTokens(decoding, sizes, reference, path));
+  if (step instanceof ModelError) {
+    const got = choice.provider === 'webgpu' ? step.message : `${why}; ${step.message}`;
+    const expected = `the answers of the CPU, in ${referenceFile} beside the graphs`;
+    throw new ModelError(`provider ${choice.provider}`, got, expected);
+  }
+  return { decoding: step.decoding, reason: `${why}; ${step.reason}` };
 }
 
-async function openLoop(
-  path: string,
-  sizes: DecoderSizes,
-  choice: ProviderChoice,
-  threads: number,
-): Promise<Decoding | ModelError> {
+/** Opens a decoding and keeps it if it proves itself. What is no ModelError is a bug and goes on. */
+async function trial(
+  open: () => Promise<Decoding>,
+  prove: (decoding: Decoding) => Promise<string>,
+): Promise<Trial> {
+  let decoding: Decoding | null = null;
   try {
-    return loopDecoding(await openSession(path, choice, threads), sizes);
+    decoding = await open();
+    return { decoding, reason: await prove(decoding) };
   } catch (error) {
-    return modelError(error);
+    await decoding?.release();
+    if (error instanceof ModelError) return error;
+    throw error;
   }
 }
 
-/** null, or where the loop parts from the reference's answer without an end. */
-async function findMismatch(
+// ── Proofs: each gives a reason for trust, or throws a ModelError ───────────────────────────────────────────────────
+
+/** Where the reference was recorded the same way: the loop's answers are its answers, scores included. */
+async function proveExact(
   loop: Decoding,
-  free: Tokens,
   sizes: DecoderSizes,
+  { prompts }: Reference,
   path: string,
-): Promise<ModelError | null> {
-  // No end; one at the first token, which the prompt's own pass must see; one that a round of the loop must see.
-  const ends = [[], [free.tokens[0]!], [free.tokens[probeTokens / 2]!]];
-  try {
-    for (const eosIds of ends) {
-      const expected = upToEnd(free, eosIds);
-      for (const answer of [answerInOne, answerInTwo]) {
-        const difference = differenceOf(await answer(loop, sizes, eosIds), expected);
-        if (!difference) continue;
-        const end = eosIds.length > 0 ? `, end at ${eosIds.join()}` : '';
-        const reference = `${difference.expected} as from ${graphFiles.step}`;
-        return new ModelError(`${path}: self-test${end}`, difference.got, reference);
-      }
+): Promise<string> {
+  const asked = prompts[0]!;
+  await proveLoop(loop, sizes, asked, { ...asked, ended: 'length' }, path);
+  return 'gives the same tokens and scores as the step-by-step reference';
+}
+
+/** Elsewhere: tokens where they are clear; and the loop goes round as it goes one token at a time. */
+async function proveNear(
+  loop: Decoding,
+  sizes: DecoderSizes,
+  reference: Reference,
+  path: string,
+): Promise<string> {
+  const reason = await proveTokens(loop, sizes, reference, path);
+  const asked = reference.prompts[0]!;
+  const { tokens } = await answerInOne(loop, sizes, asked, []);
+  const right = await tokenByToken(loop, sizes, { ...asked, tokens });
+  await proveLoop(loop, sizes, asked, right, path);
+  return reason;
+}
+
+async function proveTokens(
+  decoding: Decoding,
+  sizes: DecoderSizes,
+  reference: Reference,
+  path: string,
+): Promise<string> {
+  const { clear, of, difference } = await reproduce(decoding, sizes, reference);
+  if (difference) throw new ModelError(`${path}: self-test`, difference.got, difference.expected);
+  return `gives the CPU's tokens wherever these are clear (${clear} of ${of})`;
+}
+
+/** In one piece and resumed half-way, wherever the answer ends. @param free the right answer without an end. */
+async function proveLoop(
+  loop: Decoding,
+  sizes: DecoderSizes,
+  asked: ReferencePrompt,
+  free: Tokens,
+  path: string,
+): Promise<void> {
+  // No end; one at the first token, which the prompt's own round must see; one that a later round must see.
+  const ends = [[], [free.tokens[0]!], [free.tokens[referenceTokens / 2]!]];
+  for (const eosIds of ends) {
+    const expected = upToEnd(free, eosIds);
+    for (const answer of [answerInOne, answerInTwo]) {
+      const difference = differenceOf(await answer(loop, sizes, asked, eosIds), expected);
+      if (!difference) continue;
+      const end = eosIds.length > 0 ? `, end at ${eosIds.join()}` : '';
+      const right = `${difference.expected} as from ${graphFiles.step}`;
+      throw new ModelError(`${path}: self-test${end}`, difference.got, right);
     }
-    return null;
-  } catch (error) {
-    return modelError(error);
   }
 }
 
@@ -133,26 +192,26 @@ function differenceOf(answer: Tokens, expected: Tokens): { got: string; expected
   return null;
 }
 
-/** Even: half of them are a slice. */
-const probeTokens = 12;
-
 async function answerInOne(
   decoding: Decoding,
   sizes: DecoderSizes,
+  asked: ReferencePrompt,
   eosIds: readonly number[],
 ): Promise<Tokens> {
-  const stop = { maxTokens: probeTokens, eosIds };
-  return decoding.answer(probeInput(sizes), stop, probedActionIds(sizes));
+  const stop = { maxTokens: referenceTokens, eosIds };
+  return decoding.answer(referenceInput(asked, sizes), stop, referenceActionIds(sizes));
 }
 
 async function answerInTwo(
   decoding: Decoding,
   sizes: DecoderSizes,
+  asked: ReferencePrompt,
   eosIds: readonly number[],
 ): Promise<Tokens> {
-  const stop = { maxTokens: probeTokens / 2, eosIds };
-  const actionIds = probedActionIds(sizes);
-  const first = await decoding.extend(emptyCache(sizes), probeInput(sizes), stop, actionIds);
+  const stop = { maxTokens: referenceTokens / 2, eosIds };
+  const actionIds = referenceActionIds(sizes);
+  const input = referenceInput(asked, sizes);
+  const first = await decoding.extend(emptyCache(sizes), input, stop, actionIds);
   if (first.answer.ended === 'eos') {
     first.cache.release();
     return first.answer;
@@ -161,23 +220,4 @@ async function answerInTwo(
   const second = await decoding.extend(first.cache, last, stop, actionIds);
   second.cache.release();
   return joinSlices([first.answer, second.answer]);
-}
-
-/** Ids spread over the vocabulary around two rows of waves: anything that reaches every weight will do. */
-function probeInput({ vocabulary, hiddenSize }: DecoderSizes): DecoderInput {
-  const ids = Array.from({ length: 16 }, (_, i) => Math.floor((i * vocabulary) / 16));
-  const visual = Float32Array.from({ length: 2 * hiddenSize }, (_, i) => Math.sin(1 + i));
-  return { ids, visual, visualPositions: [1, 2] };
-}
-
-/** The second quarter of the vocabulary: a mass that leaves ids out on both sides. */
-const probedActionIds = ({ vocabulary }: DecoderSizes): IdRange => ({
-  first: vocabulary >> 2,
-  end: vocabulary >> 1,
-});
-
-/** A ModelError is an answer here; anything else is a bug and goes on. */
-function modelError(error: unknown): ModelError {
-  if (error instanceof ModelError) return error;
-  throw error;
 }

@@ -11,6 +11,7 @@ import {
   type Tokens,
 } from './decoding.js';
 import { chooseDecoding } from './decodingChoice.js';
+import type { GraphManifest } from './graphs.js';
 import type { ProviderChoice } from './session.js';
 import type { VisualTokens } from './vision.js';
 
@@ -26,6 +27,16 @@ export interface GenerationRequest extends StopRule {
   readonly actionIds: IdRange;
 }
 
+/** A prompt's beginning in the cache: what several questions about the same pictures share. */
+export interface PromptPrefix {
+  /** Of the cache: ids, and visual tokens in place of the placeholders. */
+  readonly positions: number;
+  /** The answer to the prefix followed by `request`, whose pictures lie after it. As often as there are questions. */
+  generate(request: GenerationRequest): Promise<Tokens>;
+  /** Frees the cache. */
+  release(): void;
+}
+
 export interface TokenGenerator {
   /** How answers are decoded, and one sentence why. */
   readonly decoding: { readonly kind: 'loop' | 'step'; readonly reason: string };
@@ -39,23 +50,46 @@ export interface TokenGenerator {
    * slices: the caller may run something else there, or stop by leaving its `for await`, which frees the cache.
    */
   slices(request: GenerationRequest, sliceTokens: number): AsyncGenerator<Tokens, void, undefined>;
+  /** Reads the beginning of a prompt once, for every question that begins so. */
+  prefix(beginning: Pick<GenerationRequest, 'ids' | 'pictures'>): Promise<PromptPrefix>;
   release(): Promise<void>;
 }
 
 /** @param folder holds the graphs. @throws ModelError when not even the reference graph can be used. */
 export async function openGenerator(
   folder: string,
-  sizes: DecoderSizes,
+  manifest: GraphManifest,
   choice: ProviderChoice,
   threads: number,
 ): Promise<TokenGenerator> {
-  const { decoding, reason } = await chooseDecoding(folder, sizes, choice, threads);
+  const sizes = manifest.decoder;
+  const { decoding, reason } = await chooseDecoding(folder, manifest, choice, threads);
   return {
     decoding: { kind: decoding.kind, reason },
     generate: async (request) =>
       decoding.answer(decoderInput(request, sizes), request, request.actionIds),
     slices: (request, sliceTokens) => slices(decoding, sizes, request, sliceTokens),
+    prefix: (beginning) => openPrefix(decoding, sizes, beginning),
     release: () => decoding.release(),
+  };
+}
+
+async function openPrefix(
+  decoding: Decoding,
+  sizes: DecoderSizes,
+  { ids, pictures }: Pick<GenerationRequest, 'ids' | 'pictures'>,
+): Promise<PromptPrefix> {
+  // One token follows every run of the graphs: this one answers no question and is not in the cache.
+  const one = { maxTokens: 1, eosIds: [], actionIds: { first: 0, end: 1 } };
+  const input = decoderInput({ ids, pictures, ...one }, sizes);
+  const { cache } = await decoding.extend(emptyCache(sizes), input, one, one.actionIds);
+  return {
+    positions: cache.length,
+    generate: async (request) => {
+      const rest = decoderInput(request, sizes, cache.length);
+      return decoding.answer(rest, request, request.actionIds, cache);
+    },
+    release: () => cache.release(),
   };
 }
 
@@ -83,8 +117,11 @@ async function* slices(
   }
 }
 
-/** Every placeholder becomes as many positions as its picture has visual tokens. */
-function decoderInput(request: GenerationRequest, sizes: DecoderSizes): DecoderInput {
+/**
+ * Every placeholder becomes as many positions as its picture has visual tokens.
+ * @param before positions that are in the cache already.
+ */
+function decoderInput(request: GenerationRequest, sizes: DecoderSizes, before = 0): DecoderInput {
   checkRequest(request, sizes);
   const { ids, pictures } = request;
   const count = pictures.reduce((sum, { visual }) => sum + visual.count, 0);
@@ -103,9 +140,9 @@ function decoderInput(request: GenerationRequest, sizes: DecoderSizes): DecoderI
     from = picture.position + 1;
   }
   merged.push(...ids.slice(from));
-  const positions = merged.length + request.maxTokens - 1;
-  if (positions > sizes.maxPositions) {
-    const got = `${merged.length} positions and ${request.maxTokens} tokens`;
+  const prompt = before + merged.length;
+  if (prompt + request.maxTokens - 1 > sizes.maxPositions) {
+    const got = `${prompt} positions and ${request.maxTokens} tokens`;
     throw new InputError('prompt, length', got, `at most ${sizes.maxPositions} together`);
   }
   return { ids: merged, visual, visualPositions };

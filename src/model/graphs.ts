@@ -8,7 +8,7 @@
  * step.onnx     ids i64 [S], visual f32 [T,d], visualPositions i64 [T,1], pastKey/pastValue kv [1,kvHeads,P,headDim] per layer,
  *               lastPosition i32 [1] = P+S−1, totalLength i32 [] = P+S
  *               → logits f32 [1,V] of the last position, presentKey/presentValue [1,kvHeads,P+S,headDim] per layer.
- *               kv is the manifest's keyValueType. Row k of `visual` takes the place of the embedding of ids[visualPositions[k]].
+ *               Row k of `visual` takes the place of the embedding of ids[visualPositions[k]]; kv: keyValueType.
  * decode.onnx   the inputs of step, and maxTokens i64 [], eos i64 [E] (E ≥ 1), actionRange i64 [2] (first, end)
  *               → tokens i64 [n], logProbabilities f32 [n], actionMass f32 [n], 1 ≤ n ≤ maxTokens, greedy, ending
  *               with the first end-of-sequence token; present of P+S+n−1 positions: all but the last token's.

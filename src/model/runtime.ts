@@ -21,7 +21,12 @@ export async function openRuntime(folder: string, settings: SessionSettings): Pr
   const manifest = readGraphManifest(folder);
   const provider = chooseProvider(settings.provider);
   const vision = await openVision(folder, manifest, provider, settings.threads);
-  const generator = await openGenerator(folder, manifest.decoder, provider, settings.threads);
+  const generator = await openGenerator(folder, manifest, provider, settings.threads).catch(
+    async (error: unknown) => {
+      await vision.release();
+      throw error;
+    },
+  );
   return {
     manifest,
     provider,

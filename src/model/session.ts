@@ -5,8 +5,9 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
-import { InferenceSession, Tensor, listSupportedBackends } from 'onnxruntime-node';
-import { ModelError } from '../errors.js';
+import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
+import { ModelError, messageOf } from '../errors.js';
+import { cudaAdvice, installCuda } from './cudaLibraries.js';
 
 export type ProviderSetting = 'auto' | 'cuda' | 'webgpu' | 'cpu';
 
@@ -33,24 +34,43 @@ export interface Session {
   release(): Promise<void>;
 }
 
+/** How far anybody has seen it run these graphs. */
+const experience: Readonly<Record<ProviderChoice['provider'], string>> = {
+  cpu: 'every test and figure of this project',
+  webgpu: 'run by the project on a software Vulkan only',
+  cuda: 'not run by the project',
+};
+
+/** For `--help` and its like. */
+export const providerHelp = `auto: the CPU, and says what else is installed; cuda (${experience.cuda}) and webgpu (${experience.webgpu}) only by name, once they answer as the CPU does`;
+
 /**
- * `auto` takes CUDA where its provider is installed and the CPU elsewhere. WebGPU is taken only on request: the
- * decode loop has no WebGPU form, so it pays only for large models on a real GPU.
+ * `auto` is the CPU: nothing that the project has not run is ever the answer to no question.
+ * @throws ModelError with what to do, where the provider asked for is not installed.
  */
 export function chooseProvider(
   setting: ProviderSetting,
   installed: readonly string[] = installedProviders(),
 ): ProviderChoice {
-  if (setting === 'auto') {
-    return installed.includes('cuda')
-      ? { provider: 'cuda', reason: 'auto: the CUDA provider is installed' }
-      : { provider: 'cpu', reason: `auto: no CUDA provider among ${installed.join(', ')}` };
-  }
+  if (setting === 'auto') return { provider: 'cpu', reason: autoReason(installed) };
   if (!installed.includes(setting)) {
-    throw new ModelError('provider', setting, `one of ${installed.join(', ')}, auto`);
+    const fetch = setting === 'cuda' ? `, or first (Linux x64): ${installCuda}` : '';
+    const expected = `one of ${installed.join(', ')}, auto${fetch}`;
+    throw new ModelError('provider', `${setting}, which is not installed`, expected);
   }
-  return { provider: setting, reason: 'as configured' };
+  if (setting === 'cpu') return { provider: setting, reason: 'as asked' };
+  return { provider: setting, reason: `as asked; ${experience[setting]}` };
 }
+
+function autoReason(installed: readonly string[]): string {
+  const others = (['cuda', 'webgpu'] as const).filter((name) => installed.includes(name));
+  if (others.length === 0) return 'auto: no other provider is installed';
+  const named = others.map((name) => `${name} (${experience[name]})`).join(', ');
+  return `auto; installed too, and taken only where provider names it: ${named}`;
+}
+
+/** Of ONNX Runtime. */
+export const runtimeVersion = env.versions.node ?? env.versions.common;
 
 /** Bundled ones, and those whose library the package's install script has fetched. */
 export function installedProviders(): readonly string[] {
@@ -85,7 +105,8 @@ export async function openSession(
   try {
     session = await InferenceSession.create(path, options(choice, threads, onDevice));
   } catch (error) {
-    throw new ModelError(path, (error as Error).message, `a graph ${choice.provider} can load`);
+    const got = messageOf(error).trim();
+    throw new ModelError(path, got, adviceFor(choice.provider, got));
   }
   return {
     path,
@@ -93,11 +114,22 @@ export async function openSession(
       try {
         return await session.run({ ...feeds }, [...outputs]);
       } catch (error) {
-        throw new ModelError(path, (error as Error).message, 'a run without an error');
+        throw new ModelError(path, messageOf(error), 'a run without an error');
       }
     },
     release: () => session.release(),
   };
+}
+
+/** What would have let the session open. */
+function adviceFor(provider: ProviderChoice['provider'], message: string): string {
+  if (provider === 'cuda' && /failed to load shared library|CUDA failure/i.test(message)) {
+    return cudaAdvice(providerLibrary('cuda'));
+  }
+  if (provider === 'webgpu' && message.includes('WebGPU adapter')) {
+    return 'a GPU with a driver for Vulkan (Linux: libvulkan1 and a driver; vulkaninfo --summary lists devices), Direct3D 12 or Metal';
+  }
+  return `a graph ${provider} can load`;
 }
 
 function options(
@@ -137,6 +169,13 @@ export function int64Tensor(shape: readonly number[], values: readonly number[])
 
 export function int32Tensor(shape: readonly number[], values: readonly number[]): OpaqueTensor {
   return new Tensor('int32', Int32Array.from(values), shape);
+}
+
+/** A tensor without elements: one of the shape's extents is 0. */
+export function emptyTensor(type: 'float32' | 'float16', shape: readonly number[]): OpaqueTensor {
+  return type === 'float32'
+    ? new Tensor('float32', new Float32Array(0), shape)
+    : new Tensor('float16', new Uint16Array(0), shape);
 }
 
 /** fp32 data of a tensor on the CPU; a view, not a copy. */

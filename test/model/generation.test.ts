@@ -280,6 +280,64 @@ describe('generation', () => {
   });
 });
 
+describe('a prefix', () => {
+  it.each(Object.keys(expectedCases))('answers as the whole prompt of %s does', async (name) => {
+    const request = await requestOf(name);
+    const { tokens } = expectedCases[name]!;
+    const cut = request.ids.indexOf(imageId) + 1;
+    const beginning = { ids: request.ids.slice(0, cut), pictures: request.pictures.slice(0, 1) };
+    const later = request.pictures.slice(1);
+    const rest = {
+      ...request,
+      ids: request.ids.slice(cut),
+      pictures: later.map(({ position, visual }) => ({ position: position - cut, visual })),
+    };
+    const prefix = await runtime.generator.prefix(beginning);
+    expect(prefix.positions).toBe(cut - 1 + request.pictures[0]!.visual.count);
+    const whole = await runtime.generator.generate(request);
+    // Twice: the first question leaves nothing behind.
+    for (let times = 0; times < 2; times++) {
+      const answer = await prefix.generate(rest);
+      expect(answer.tokens).toEqual(tokens);
+      const difference = largestDifference(answer.logProbabilities, whole.logProbabilities);
+      expect(difference).toBeLessThan(1e-4);
+    }
+    prefix.release();
+  });
+
+  it('goes on with any question, step by step as in one run', async () => {
+    await withDecodings(async (step, loop) => {
+      const visual = new Float32Array(0);
+      const ids = Array.from({ length: 30 }, (_, i) => (7 * i) % vocabulary);
+      const begin = { ids, visual, visualPositions: [] };
+      const one = { maxTokens: 1, eosIds: [] };
+      for (const decoding of [step, loop]) {
+        const empty = emptyCache(runtime.manifest.decoder);
+        const { cache } = await decoding.extend(empty, begin, one, actionIds);
+        for (const question of [[3, 1, 4], [1, 5], [9, 2, 6, 5, 3, 5], [8]]) {
+          const stop = { maxTokens: 9, eosIds: [] };
+          const rest = { ids: question, visual, visualPositions: [] };
+          const whole = { ids: [...ids, ...question], visual, visualPositions: [] };
+          const after = await decoding.answer(rest, stop, actionIds, cache);
+          const expected = await decoding.answer(whole, stop, actionIds);
+          expect(after.tokens).toEqual(expected.tokens);
+        }
+        cache.release();
+      }
+    });
+  });
+
+  it('counts its positions into what a prompt may have', async () => {
+    const request = await requestOf('sixCrops');
+    const prefix = await runtime.generator.prefix(request);
+    const question = { ids: [1, 2], pictures: [], maxTokens: 240, eosIds: [], actionIds };
+    await expect(prefix.generate(question)).rejects.toThrow(
+      `prompt, length: got ${prefix.positions + 2} positions and 240 tokens`,
+    );
+    prefix.release();
+  });
+});
+
 describe('the two decodings', () => {
   it('agree token by token, also where the picture is missing', async () => {
     await withDecodings(async (step, loop) => {
@@ -438,24 +496,5 @@ describe('a session', () => {
     await expect(failed).rejects.toThrow(ModelError);
     await expect(failed).rejects.toThrow(/vision\.onnx: got .* expected a run without an error/s);
     await session.release();
-  });
-});
-
-describe('the provider', () => {
-  it('is the CPU where no other is installed, and says so', () => {
-    expect(chooseProvider('auto', ['cpu', 'webgpu'])).toEqual({
-      provider: 'cpu',
-      reason: 'auto: no CUDA provider among cpu, webgpu',
-    });
-  });
-
-  it('is CUDA where that is installed', () => {
-    expect(chooseProvider('auto', ['cpu', 'cuda']).provider).toBe('cuda');
-  });
-
-  it('is refused when it is asked for and not installed', () => {
-    expect(() => chooseProvider('cuda', ['cpu', 'webgpu'])).toThrow(
-      'provider: got cuda, expected one of cpu, webgpu, auto',
-    );
   });
 });

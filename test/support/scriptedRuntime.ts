@@ -63,6 +63,7 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
             yield tokensOf(script.ids.slice(at, at + sliceTokens), 'length');
           }
         },
+        prefix: () => Promise.reject(new Error('scripted answers have no prefix')),
         release: () => Promise.resolve(),
       },
       release: () => Promise.resolve(),

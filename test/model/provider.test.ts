@@ -1,0 +1,104 @@
+/** Which provider is taken, and what is said where one cannot be. */
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { cudaAdvice, missingLibraries, neededLibraries } from '../../src/model/cudaLibraries.js';
+import { chooseProvider } from '../../src/model/session.js';
+import { temporaryFolder } from '../support/tinyMagma.js';
+
+const temporary = temporaryFolder();
+afterAll(() => temporary.remove());
+
+describe('the provider', () => {
+  it('is the CPU where nothing is asked for, and says what else there is', () => {
+    expect(chooseProvider('auto', ['cpu', 'webgpu', 'cuda'])).toEqual({
+      provider: 'cpu',
+      reason:
+        'auto; installed too, and taken only where provider names it: cuda (not run by the project), webgpu (run by the project on a software Vulkan only)',
+    });
+    expect(chooseProvider('auto', ['cpu'])).toEqual({
+      provider: 'cpu',
+      reason: 'auto: no other provider is installed',
+    });
+  });
+
+  it('is another one by name only, and says how far anybody has seen it run', () => {
+    expect(chooseProvider('cuda', ['cpu', 'cuda'])).toEqual({
+      provider: 'cuda',
+      reason: 'as asked; not run by the project',
+    });
+  });
+
+  it('is refused when it is asked for and not installed, with what to run', () => {
+    expect(() => chooseProvider('cuda', ['cpu', 'webgpu'])).toThrow(
+      'provider: got cuda, which is not installed, expected one of cpu, webgpu, auto, or first (Linux x64): node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12',
+    );
+    expect(() => chooseProvider('webgpu', ['cpu'])).toThrow(
+      'provider: got webgpu, which is not installed, expected one of cpu, auto',
+    );
+  });
+});
+
+/** A shared library of 64-bit little-endian ELF that needs others and does nothing. */
+function libraryThatNeeds(names: readonly string[]): string {
+  const strings = Buffer.from(`\0${names.join('\0')}\0`);
+  const at = names.map((_, i) => 1 + names.slice(0, i).join('\0').length + Math.min(i, 1));
+  const [headers, dynamicSize] = [64 + 2 * 56, 16 * (names.length + 2)];
+  // File offset o lies at address o + base: a reader that mixes the two up reads nonsense.
+  const base = 0x10000;
+  const file = Buffer.alloc(headers + dynamicSize + strings.length);
+  file.write('\x7fELF\x02\x01\x01', 'latin1');
+  file.writeBigUInt64LE(64n, 32);
+  file.writeUInt16LE(56, 54);
+  file.writeUInt16LE(2, 56);
+  const segment = (index: number, type: number, offset: number, size: number): void => {
+    const to = 64 + 56 * index;
+    file.writeUInt32LE(type, to);
+    file.writeBigUInt64LE(BigInt(offset), to + 8);
+    file.writeBigUInt64LE(BigInt(offset + base), to + 16);
+    file.writeBigUInt64LE(BigInt(size), to + 32);
+  };
+  segment(0, 1, 0, file.length);
+  segment(1, 2, headers, dynamicSize);
+  const entry = (index: number, tag: number, value: number): void => {
+    file.writeBigInt64LE(BigInt(tag), headers + 16 * index);
+    file.writeBigUInt64LE(BigInt(value), headers + 16 * index + 8);
+  };
+  at.forEach((offset, i) => entry(i, 1, offset));
+  entry(names.length, 5, base + headers + dynamicSize);
+  strings.copy(file, headers + dynamicSize);
+  const path = join(temporary.path, 'provider.so');
+  writeFileSync(path, file);
+  return path;
+}
+
+describe('a CUDA provider that does not load', () => {
+  const isLinux = process.platform === 'linux';
+  const onLinux = isLinux ? it : it.skip;
+
+  it('lists the libraries that its file needs', () => {
+    const names = ['libcublasLt.so.12', 'libcudart.so.12', 'libcuda.so.1', 'libm.so.6'];
+    expect(neededLibraries(libraryThatNeeds(names))).toEqual(names);
+    expect(neededLibraries(libraryThatNeeds([]))).toEqual([]);
+  });
+
+  onLinux('lists what a program of this machine needs', () => {
+    expect(neededLibraries(process.execPath)).toContain('libc.so.6');
+  });
+
+  onLinux('names those that are not found, and where they come from', () => {
+    const path = libraryThatNeeds(['libnobodyhasthis.so.77', 'libm.so.6']);
+    expect(missingLibraries(path)).toContain('libnobodyhasthis.so.77');
+    expect(missingLibraries(path)).not.toContain('libm.so.6');
+    expect(cudaAdvice(path)).toMatch(
+      /^libnobodyhasthis\.so\.77.* where the dynamic linker looks .* cuDNN 9$/,
+    );
+  });
+
+  it('is fetched again where it is no library at all', () => {
+    const path = join(temporary.path, 'broken.so');
+    writeFileSync(path, 'half a download');
+    expect(cudaAdvice(path)).toMatch(/^a CUDA provider that can be read .*install\.js/);
+    expect(cudaAdvice(join(temporary.path, 'nothing'))).toMatch(/no such file/);
+  });
+});
