@@ -19,7 +19,10 @@ export interface VisualTokens {
 }
 
 export interface VisionEncoder {
-  /** `crops.pixels` is borrowed until the promise settles. @throws ModelError: size, broken weights. */
+  /**
+   * `crops.pixels` is borrowed until the promise settles; several pictures at once: visionBatch.ts.
+   * @throws ModelError: size, number of towers, broken weights.
+   */
   encode(crops: CropTensor): Promise<VisualTokens>;
   release(): Promise<void>;
 }
@@ -36,10 +39,11 @@ export async function openVision(
       const { rows, cols } = canvas;
       const height = canvas.height / rows;
       const width = canvas.width / cols;
-      checkCrops(pixels, [rows * cols, 3, height, width], vision.stride);
+      const shape = [rows * cols, 3 * vision.towers, height, width] as const;
+      checkCrops(pixels, shape, vision);
       const outputs = await session.run(
         {
-          [ports.pixels]: float32Tensor([rows * cols, 3, height, width], pixels),
+          [ports.pixels]: float32Tensor(shape, pixels),
           [ports.grid]: int64Tensor([2], [rows, cols]),
         },
         [ports.visual],
@@ -61,11 +65,15 @@ function checkFinite(visual: Float32Array, path: string): void {
 function checkCrops(
   pixels: Float32Array,
   shape: readonly [number, number, number, number],
-  stride: number,
+  { stride, cropSize }: GraphManifest['vision'],
 ): void {
   const [crops, channels, height, width] = shape;
+  const got = `${height}×${width}`;
+  if (cropSize !== null && (height !== cropSize || width !== cropSize)) {
+    throw new ModelError('crop size', got, `${cropSize}×${cropSize}`);
+  }
   if (height % stride !== 0 || width % stride !== 0 || height === 0 || width === 0) {
-    throw new ModelError('crop size', `${height}×${width}`, `multiples of ${stride}`);
+    throw new ModelError('crop size', got, `multiples of ${stride}`);
   }
   if (pixels.length !== crops * channels * height * width) {
     const expected = `${crops * channels * height * width} for [${shape.join(', ')}]`;

@@ -11,7 +11,12 @@ import { rename } from '../../src/convert/ops.js';
 import { openSafetensors } from '../../src/convert/safetensors.js';
 import { visionFacts, visionGraph } from '../../src/convert/visionGraph.js';
 import { vitTower } from '../../src/convert/vit.js';
-import { openWeightStore, plainFormat, type WeightStore } from '../../src/convert/weightStore.js';
+import {
+  openWeightStore,
+  plainFormat,
+  type WeightFormat,
+  type WeightStore,
+} from '../../src/convert/weightStore.js';
 import {
   chooseProvider,
   float32Data,
@@ -88,12 +93,13 @@ async function run(
   build: (store: WeightStore) => Graph,
   feeds: Parameters<Awaited<ReturnType<typeof openSession>>['run']>[0],
   unused: readonly string[],
+  format: WeightFormat = plainFormat,
 ): Promise<Float32Array> {
   const checkpoint = openCheckpoint(golden);
   const external = new ExternalData(join(folder.path, `${name}.weights`));
   const path = join(folder.path, `${name}.onnx`);
   try {
-    writeFileSync(path, modelBytes(build(openWeightStore(checkpoint, external, plainFormat))));
+    writeFileSync(path, modelBytes(build(openWeightStore(checkpoint, external, format))));
     checkpoint.assertAllTaken(unused);
   } finally {
     external.close();
@@ -106,6 +112,13 @@ async function run(
   } finally {
     await session.release();
   }
+}
+
+/** √(Σ(a − b)² / Σb²) */
+function relativeError(a: Float32Array, b: Float32Array): number {
+  const sum = (term: (i: number) => number): number =>
+    b.reduce((total, _, i) => total + term(i) ** 2, 0);
+  return Math.sqrt(sum((i) => a[i]! - b[i]!) / sum((i) => b[i]!));
 }
 
 /** Pixels of the golden pictures that one tower sees, [3, 3, side, side]. */
@@ -155,6 +168,22 @@ describe('the vision graph of two towers', () => {
     };
     const visual = await run('pictures', (store) => visionGraph(config, store), feeds, unused);
     expect(largestDifference(visual, expected.get('visual')!)).toBeLessThan(1e-5);
+  });
+
+  it.each<[string, Partial<WeightFormat>, number]>([
+    ['fp16 weights and arithmetic', { weights: 'fp16', compute: 'float16' }, 0.001],
+    // 1.2 % with 8 bits, 20 % with 4, as 127 / 7.5 would have it: every layer adds the rounding of its weights.
+    ['8-bit linear layers', { weights: 'int8', accuracyLevel: 0 }, 0.02],
+    ['4-bit linear layers', { weights: 'int4', accuracyLevel: 0 }, 0.3],
+    ['4-bit, fp16', { weights: 'int4', compute: 'float16', accuracyLevel: 0 }, 0.3],
+  ])('stays near torch with %s', async (name, format, bound) => {
+    const feeds = {
+      pixels: float32Tensor([3, 6, side, side], expected.get('pixels')!),
+      grid: int64Tensor([2], [3, 1]),
+    };
+    const build = (store: WeightStore): Graph => visionGraph(config, store);
+    const visual = await run(name, build, feeds, unused, { ...plainFormat, ...format });
+    expect(relativeError(visual, expected.get('visual')!)).toBeLessThan(bound);
   });
 
   it('says how it is fed', () => {
