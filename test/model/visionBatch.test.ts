@@ -1,7 +1,17 @@
-import { describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { buildGraphs } from '../../src/convert/build.js';
 import type { CropTensor } from '../../src/image/pixels.js';
 import type { VisionEncoder } from '../../src/model/vision.js';
 import { encodeTogether } from '../../src/model/visionBatch.js';
+import { openRuntime, type Runtime } from '../../src/model/runtime.js';
+import {
+  expectedCrops,
+  expectedTensor,
+  largestDifference,
+  magmaLayout,
+  temporaryFolder,
+  tinyMagmaFolder,
+} from '../support/tinyMagma.js';
 
 /** Crops of 2×2 px, all of them `value`. */
 function picture(value: number, rows = 1, cols = 1): CropTensor {
@@ -78,5 +88,35 @@ describe('encodeTogether', () => {
     await expect(encodeTogether(vision, [picture(1), picture(2)])).rejects.toThrow(
       'visual tokens: got 3 for 2 pictures, expected as many for each',
     );
+  });
+});
+
+describe('encodeTogether on the graphs', () => {
+  const temporary = temporaryFolder();
+  let runtime: Runtime;
+  beforeAll(async () => {
+    const { folder } = buildGraphs(tinyMagmaFolder, magmaLayout, temporary.path, () => undefined);
+    runtime = await openRuntime(folder, { provider: 'cpu', threads: 1 });
+  });
+  afterAll(async () => {
+    await runtime.release();
+    temporary.remove();
+  });
+
+  it('gives the tokens of each picture as PyTorch does, whatever goes with it', async () => {
+    const names = ['oneCrop', 'sixCrops', 'sixCrops', 'oneCrop'];
+    const mirrored = (name: string): CropTensor => {
+      const { pixels, canvas } = expectedCrops(name);
+      return { pixels: pixels.map((value) => -value), canvas };
+    };
+    // Other pictures of the same canvas between them, so that an exchange would show.
+    const pictures = names.flatMap((name) => [expectedCrops(name), mirrored(name)]);
+    const visual = await encodeTogether(runtime.vision, pictures);
+    for (const [k, name] of names.entries()) {
+      const torch = expectedTensor(`${name}.visual`);
+      expect(largestDifference(visual[2 * k]!.data, torch)).toBeLessThan(1e-5);
+      const alone = await runtime.vision.encode(mirrored(name));
+      expect(largestDifference(visual[2 * k + 1]!.data, alone.data)).toBeLessThan(1e-5);
+    }
   });
 });
