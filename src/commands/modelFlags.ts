@@ -59,7 +59,7 @@ export async function openFromFlags(
     `model ${client.name}: ${provider.provider} (${provider.reason}), decoding by ${decoding.kind} (${decoding.reason}),`,
   );
   say(
-    `  graphs ${graphs === 'built' ? `built into ${cache}` : 'from the cache'}, loaded in ${seconds(loadMs)}, warmed up in ${seconds(warmUpMs)}`,
+    `  graphs ${{ converted: 'converted', cache: 'from the cache', built: `built into ${cache}` }[graphs]}, loaded in ${seconds(loadMs)}, warmed up in ${seconds(warmUpMs)}`,
   );
   return client;
 }

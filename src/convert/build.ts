@@ -18,23 +18,16 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { ModelError } from '../errors.js';
-import { graphFiles, graphManifestSchema, type GraphManifest } from '../model/graphs.js';
-import { checkpointFiles, openCheckpoint, type Checkpoint } from './checkpoint.js';
-import {
-  readCheckpointConfig,
-  type CheckpointConfig,
-  type CheckpointLayout,
-} from './checkpointConfig.js';
-import { storeDecoder } from './decoder.js';
-import { decodeGraph, stepGraph } from './decoderGraphs.js';
-import { ExternalData } from './external.js';
-import { modelBytes } from './onnx.js';
-import { visionFacts, visionGraph } from './visionGraph.js';
-import { openWeightStore, plainFormat, type WeightStore } from './weightStore.js';
+import { ModelError, messageOf } from '../errors.js';
+import { graphFiles, graphManifestSchema } from '../model/graphs.js';
+import { checkpointFiles, openCheckpoint } from './checkpoint.js';
+import { readCheckpointConfig, type CheckpointLayout } from './checkpointConfig.js';
+import { builderVersion, planGraphs } from './graphPlan.js';
+import { runJob } from './tensorJob.js';
+import { plainFormat } from './weightStore.js';
 
-/** Raise it with every change of what the graphs compute or of how they are laid out. */
-export const builderVersion = '2';
+/** Larger checkpoints are not built unasked: as fp32 they would fill a disk, and take minutes at every first start. */
+const mostBytes = 2 ** 31;
 
 export interface BuildProgress {
   readonly stage: 'hash' | 'vision' | 'decoder';
@@ -45,11 +38,35 @@ export interface BuildProgress {
 export interface BuiltGraphs {
   /** Holds the files that model/graphs.ts names. */
   readonly folder: string;
-  readonly origin: 'cache' | 'built';
+  readonly origin: 'converted' | 'cache' | 'built';
 }
 
 /**
- * @param model folder with config.json and the weights.
+ * The graphs of a model folder: its own, where it was converted, otherwise built from its weights.
+ * @param model folder with graphs/, or with config.json and the weights.
+ * @param layout of the model's contract.
+ * @param cache made if absent.
+ * @throws ModelError when there are no graphs and nothing to build them from.
+ */
+export function openGraphs(
+  model: string,
+  layout: CheckpointLayout,
+  cache: string,
+  onProgress: (progress: BuildProgress) => void,
+): BuiltGraphs {
+  const folder = join(model, graphsFolder);
+  if (!existsSync(join(folder, graphFiles.manifest))) {
+    return buildGraphs(model, layout, cache, onProgress);
+  }
+  checkConverted(folder);
+  return { folder, origin: 'converted' };
+}
+
+/** Of a converted model, inside its folder. */
+export const graphsFolder = 'graphs';
+
+/**
+ * @param model folder with config.json and the weights, at most 2 GiB of them.
  * @param layout of the model's contract.
  * @param cache made if absent.
  * @throws ModelError when the folder is not a complete checkpoint of an architecture this builder knows.
@@ -60,6 +77,7 @@ export function buildGraphs(
   cache: string,
   onProgress: (progress: BuildProgress) => void,
 ): BuiltGraphs {
+  refuseLarge(model);
   const sha256 = checkpointHash(model, layout, (fraction) =>
     onProgress({ stage: 'hash', fraction }),
   );
@@ -76,6 +94,16 @@ export function buildGraphs(
   return { folder, origin: 'built' };
 }
 
+function refuseLarge(model: string): void {
+  const bytes = checkpointFiles(model).reduce((sum, file) => sum + fileSize(file), 0);
+  if (bytes <= mostBytes) return;
+  throw new ModelError(
+    model,
+    `${(bytes / 1e9).toFixed(1)} GB of raw weights`,
+    `a converted model: npx magma-vla convert ${model} --out models/<name> --weights int4`,
+  );
+}
+
 function writeGraphs(
   model: string,
   layout: CheckpointLayout,
@@ -86,72 +114,26 @@ function writeGraphs(
   const config = readCheckpointConfig(join(model, 'config.json'), layout);
   const checkpoint = openCheckpoint(model);
   try {
-    writeVision(config, checkpoint, folder);
-    onProgress({ stage: 'vision', fraction: 1 });
-    writeDecoder(config, checkpoint, folder, (fraction) =>
-      onProgress({ stage: 'decoder', fraction }),
-    );
-    checkpoint.assertAllTaken(config.ignoredKeys);
+    const plan = planGraphs(config, checkpoint, folder, plainFormat);
+    try {
+      const { vision, decoder } = plan.jobs;
+      vision.forEach(runJob);
+      onProgress({ stage: 'vision', fraction: 1 });
+      decoder.forEach((job, index) => {
+        runJob(job);
+        onProgress({ stage: 'decoder', fraction: (index + 1) / decoder.length });
+      });
+      for (const [name, bytes] of Object.entries(plan.graphs)) {
+        writeFileSync(join(folder, name), bytes);
+      }
+      const manifest = JSON.stringify(plan.manifest(sha256), null, 2);
+      writeFileSync(join(folder, graphFiles.manifest), manifest);
+    } finally {
+      plan.close();
+    }
   } finally {
     checkpoint.close();
   }
-  writeManifest(config, folder, sha256);
-}
-
-function writeVision(config: CheckpointConfig, checkpoint: Checkpoint, folder: string): void {
-  withStore(checkpoint, join(folder, graphFiles.visionWeights), (store) => {
-    writeFileSync(join(folder, graphFiles.vision), modelBytes(visionGraph(config, store)));
-  });
-}
-
-function writeDecoder(
-  { decoder }: CheckpointConfig,
-  checkpoint: Checkpoint,
-  folder: string,
-  onProgress: (fraction: number) => void,
-): void {
-  withStore(checkpoint, join(folder, graphFiles.decoderWeights), (store) => {
-    const weights = storeDecoder(decoder, store, (done) => onProgress(done / decoder.layers));
-    writeFileSync(join(folder, graphFiles.step), modelBytes(stepGraph(weights)));
-    writeFileSync(join(folder, graphFiles.decode), modelBytes(decodeGraph(weights)));
-  });
-}
-
-function withStore(
-  checkpoint: Checkpoint,
-  path: string,
-  write: (store: WeightStore) => void,
-): void {
-  const external = new ExternalData(path);
-  try {
-    write(openWeightStore(checkpoint, external, plainFormat));
-  } finally {
-    external.close();
-  }
-}
-
-function writeManifest(config: CheckpointConfig, folder: string, sha256: string): void {
-  const { layers, hiddenSize, keyValueHeads, headDim, vocabulary, maxPositions } = config.decoder;
-  const { manifest: name, ...others } = graphFiles;
-  const manifest: GraphManifest = {
-    builder: builderVersion,
-    sha256,
-    decoder: {
-      layers,
-      hiddenSize,
-      keyValueHeads,
-      headDim,
-      vocabulary,
-      maxPositions,
-      keyValueType: plainFormat.compute,
-      weights: plainFormat.weights,
-    },
-    vision: visionFacts(config.towers),
-    files: Object.fromEntries(
-      Object.values(others).map((file) => [file, statSync(join(folder, file)).size]),
-    ),
-  };
-  writeFileSync(join(folder, name), JSON.stringify(manifest, null, 2));
 }
 
 /** SHA-256 over builder version, layout, config.json and the weight files, names included. */
@@ -186,22 +168,44 @@ function fileSize(path: string): number {
   try {
     return statSync(path).size;
   } catch (error) {
-    throw new ModelError(path, (error as Error).message, 'a readable file');
+    throw new ModelError(path, messageOf(error), 'a readable file');
   }
 }
 
 /** Every file the manifest lists is there with its size. */
 function isComplete(folder: string): boolean {
-  const path = join(folder, graphFiles.manifest);
-  if (!existsSync(path)) return false;
   try {
-    const { files } = graphManifestSchema.parse(JSON.parse(readFileSync(path, 'utf8')));
-    return Object.entries(files).every(
-      ([name, size]) => statSync(join(folder, name)).size === size,
-    );
+    return differences(folder).length === 0;
   } catch {
     return false;
   }
+}
+
+/** @throws ModelError where the graphs are those of another builder, or not whole. */
+function checkConverted(folder: string): void {
+  const path = join(folder, graphFiles.manifest);
+  let different: readonly string[];
+  try {
+    different = differences(folder);
+  } catch (error) {
+    throw new ModelError(path, messageOf(error), 'the manifest of converted graphs');
+  }
+  if (different.length === 0) return;
+  throw new ModelError(path, different.join(', '), 'what it lists; convert the checkpoint again');
+}
+
+/** How a folder differs from its manifest, in words. Throws whatever reading and parsing throw. */
+function differences(folder: string): readonly string[] {
+  const text = readFileSync(join(folder, graphFiles.manifest), 'utf8');
+  const { builder, files } = graphManifestSchema.parse(JSON.parse(text));
+  const sizes = Object.entries(files).flatMap(([name, size]) => {
+    const got = statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? null;
+    if (got === size) return [];
+    return [`${name} ${got === null ? 'absent' : `of ${got} bytes, not ${size}`}`];
+  });
+  return builder === builderVersion
+    ? sizes
+    : [`graphs of builder ${builder}, not ${builderVersion}`, ...sizes];
 }
 
 /** A folder cannot be renamed onto one with files in it: one that another process finished is kept as it is. */

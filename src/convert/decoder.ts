@@ -43,20 +43,14 @@ export interface DecoderWeights {
   readonly head: LinearWeight;
 }
 
-/** Stores the decoder's tensors one after another. `onLayer` is called after each layer. */
-export function storeDecoder(
-  config: DecoderConfig,
-  store: WeightStore,
-  onLayer: (done: number) => void,
-): DecoderWeights {
+/** Stores the decoder's tensors one after another. */
+export function storeDecoder(config: DecoderConfig, store: WeightStore): DecoderWeights {
   const { hiddenSize: d, vocabulary, keyPrefix } = config;
   const model = `${keyPrefix}model`;
   const embedding = store.table(`${model}.embed_tokens.weight`, [vocabulary, d]);
-  const layers = Array.from({ length: config.layers }, (_, l) => {
-    const layer = storeLayer(config, `${model}.layers.${l}`, store);
-    onLayer(l + 1);
-    return layer;
-  });
+  const layers = Array.from({ length: config.layers }, (_, l) =>
+    storeLayer(config, `${model}.layers.${l}`, store),
+  );
   const finalNorm = store.plain(`${model}.norm.weight`, [d]);
   const head = store.head(`${keyPrefix}lm_head.weight`, vocabulary, d);
   const compute = store.format.compute;

@@ -1,9 +1,10 @@
 /** External data files: what the weights of one or more ONNX models lie in. */
 import { createHash } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, readSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, writeSync } from 'node:fs';
 import { basename } from 'node:path';
-import { ModelError, messageOf } from '../errors.js';
+import { messageOf } from '../errors.js';
 import type { ElementType, StoredTensor } from './onnx.js';
+import { StorageError } from './storageError.js';
 
 const elementBytes: Readonly<Record<ElementType, number>> = {
   bool: 1,
@@ -24,7 +25,7 @@ export class ExternalData {
   readonly #descriptor: number;
   #end = 0;
 
-  /** @param mode 'new' refuses a file that exists, 'resume' takes it as it is. @throws ModelError */
+  /** @param mode 'new' refuses a file that exists, 'resume' takes it as it is. @throws StorageError */
   constructor(path: string, mode: 'new' | 'resume' = 'new') {
     this.path = path;
     this.#descriptor = open(path, mode);
@@ -44,7 +45,7 @@ export class ExternalData {
     return { name, type, shape, file: basename(this.path), offset, bytes };
   }
 
-  /** Bytes of a tensor from byte `at` of it on. @throws ModelError where the disk takes no more. */
+  /** Bytes of a tensor from byte `at` of it on. @throws StorageError where the disk takes no more. */
   write(tensor: StoredTensor, at: number, data: Uint8Array): void {
     if (at + data.length > tensor.bytes) {
       throw new RangeError(`${tensor.name}: ${data.length} bytes at ${at} of ${tensor.bytes}`);
@@ -58,7 +59,7 @@ export class ExternalData {
     } catch (error) {
       const full = (error as NodeJS.ErrnoException).code === 'ENOSPC';
       const got = full ? 'no space left on the disk' : messageOf(error);
-      throw new ModelError(this.path, got, `room for ${tensor.bytes} bytes of ${tensor.name}`);
+      throw new StorageError(this.path, got, `room for ${tensor.bytes} bytes of ${tensor.name}`);
     }
   }
 
@@ -76,6 +77,15 @@ export class ExternalData {
     return hash.digest('hex');
   }
 
+  /** Gives the file its size at once; what is not written yet reads as zeros. */
+  reserve(): void {
+    try {
+      ftruncateSync(this.#descriptor, this.#end);
+    } catch (error) {
+      throw new StorageError(this.path, messageOf(error), `room for ${this.#end} bytes`);
+    }
+  }
+
   /** Onto the disk itself: a crash of the machine leaves what was written. */
   sync(): void {
     fsyncSync(this.#descriptor);
@@ -89,7 +99,7 @@ export class ExternalData {
     try {
       return readSync(this.#descriptor, target, 0, length, position);
     } catch (error) {
-      throw new ModelError(this.path, messageOf(error), 'readable data');
+      throw new StorageError(this.path, messageOf(error), 'readable data');
     }
   }
 }
@@ -101,7 +111,7 @@ function open(path: string, mode: 'new' | 'resume'): number {
     if (mode === 'resume' && (error as NodeJS.ErrnoException).code === 'EEXIST') {
       return openSync(path, 'r+');
     }
-    throw new ModelError(path, messageOf(error), 'a file that can be written');
+    throw new StorageError(path, messageOf(error), 'a file that can be written');
   }
 }
 

@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readSync, writeFileSync } from 'node:fs
 import { ModelError, messageOf } from '../errors.js';
 import { float32FromBfloat16, float32FromFloat16 } from './floats.js';
 import { maxHeaderBytes, parseHeader, type TensorEntry } from './safetensorsHeader.js';
+import { StorageError } from './storageError.js';
 
 /** An open file. The header is parsed and checked; tensors stay on disk until they are read. */
 export interface SafetensorsFile {
@@ -142,7 +143,7 @@ function readSome(
   try {
     return readSync(descriptor, target, offset, length, position);
   } catch (error) {
-    throw new ModelError(path, `${messageOf(error)} at byte ${position}`, 'readable data');
+    throw new StorageError(path, `${messageOf(error)} at byte ${position}`, 'readable data');
   }
 }
 

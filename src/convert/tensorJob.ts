@@ -23,6 +23,15 @@ export interface TensorJob {
   write(): Generator<number, TensorError | null, undefined>;
 }
 
+/** Writes a weight without a pause. */
+export function runJob(job: TensorJob): TensorError | null {
+  const pieces = job.write();
+  for (;;) {
+    const piece = pieces.next();
+    if (piece.done) return piece.value;
+  }
+}
+
 /** Rows of a checkpoint's tensor, [count, width]; row i is multiplied by scale[i]. */
 export interface SourceRows {
   readonly source: SourceTensor;

@@ -14,6 +14,7 @@ import {
   dataJob,
   packedJob,
   rowsJob,
+  runJob,
   transposedJob,
   type SourceRows,
   type TensorJob,
@@ -149,10 +150,7 @@ export function openWeightStore(
   external: ExternalData,
   format: WeightFormat,
 ): WeightStore {
-  return planWeights(checkpoint, external, format, (job) => {
-    const pieces = job.write();
-    while (!pieces.next().done);
-  });
+  return planWeights(checkpoint, external, format, runJob);
 }
 
 const elementTypeOf = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;

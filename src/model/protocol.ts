@@ -61,7 +61,7 @@ export interface ModelFacts {
   readonly name: string;
   /** Of configuration, weights and builder. */
   readonly sha256: string;
-  readonly graphs: 'cache' | 'built';
+  readonly graphs: 'converted' | 'cache' | 'built';
   readonly provider: ProviderChoice;
   readonly decoding: { readonly kind: 'loop' | 'step'; readonly reason: string };
   /** Cameras whose frames the worker needs. */

@@ -4,7 +4,7 @@
  */
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { buildGraphs } from '../convert/build.js';
+import { openGraphs } from '../convert/build.js';
 import { InputError } from '../errors.js';
 import { Predictor, readModelParts } from './predictor.js';
 import type { FromWorker, ModelFacts, ModelSettings, ToWorker } from './protocol.js';
@@ -23,7 +23,7 @@ async function load(
 ): Promise<{ readonly predictor: Predictor; readonly facts: ModelFacts }> {
   const startedMs = nowMs();
   const parts = readModelParts(settings);
-  const graphs = buildGraphs(settings.folder, parts.contract, settings.cache, (progress) =>
+  const graphs = openGraphs(settings.folder, parts.contract, settings.cache, (progress) =>
     post({ kind: 'progress', progress }),
   );
   post({ kind: 'progress', progress: { stage: 'sessions', fraction: 0 } });

@@ -413,7 +413,7 @@ function mutatedLoop(folderOfLoop: string, mutation: Mutation): Uint8Array {
   });
   try {
     const store = openWeightStore(checkpoint, external, plainFormat);
-    const weights = storeDecoder(config.decoder, store, () => undefined);
+    const weights = storeDecoder(config.decoder, store);
     return modelBytes(decodeGraph(weights));
   } finally {
     spy.mockRestore();
@@ -441,7 +441,7 @@ describe('the self-test', () => {
         return store.linear(name, keysOnly, inputs);
       },
     };
-    const weights = storeDecoder(config.decoder, swapped, () => undefined);
+    const weights = storeDecoder(config.decoder, swapped);
     writeFileSync(join(other.path, 'decode.onnx'), modelBytes(decodeGraph(weights)));
     external.close();
     checkpoint.close();

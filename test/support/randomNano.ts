@@ -66,7 +66,7 @@ function randomTensors(
     },
   };
   visionGraph(config, store);
-  storeDecoder(config.decoder, store, () => undefined);
+  storeDecoder(config.decoder, store);
   return tensors;
 }
 
