@@ -185,7 +185,7 @@ export function emptyCache(sizes: DecoderSizes): Cache {
 }
 
 /** The same cache, for what would release its own. */
-function borrowed(cache: Cache): Cache {
+export function borrowed(cache: Cache): Cache {
   return { ...cache, release: () => undefined };
 }
 

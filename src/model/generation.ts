@@ -1,8 +1,10 @@
 /** Prompt and pictures → greedy tokens, whole or in slices. */
 import { InputError, ModelError } from '../errors.js';
 import {
+  borrowed,
   emptyCache,
   textInput,
+  type Cache,
   type Decoding,
   type DecoderInput,
   type DecoderSizes,
@@ -33,6 +35,8 @@ export interface PromptPrefix {
   readonly positions: number;
   /** The answer to the prefix followed by `request`, whose pictures lie after it. As often as there are questions. */
   generate(request: GenerationRequest): Promise<Tokens>;
+  /** The same answer as it comes: see TokenGenerator. */
+  slices(request: GenerationRequest, sliceTokens: number): AsyncGenerator<Tokens, void, undefined>;
   /** Frees the cache. */
   release(): void;
 }
@@ -89,6 +93,7 @@ async function openPrefix(
       const rest = decoderInput(request, sizes, cache.length);
       return decoding.answer(rest, request, request.actionIds, cache);
     },
+    slices: (request, sliceTokens) => slices(decoding, sizes, request, sliceTokens, cache),
     release: () => cache.release(),
   };
 }
@@ -98,9 +103,10 @@ async function* slices(
   sizes: DecoderSizes,
   request: GenerationRequest,
   sliceTokens: number,
+  after?: Cache,
 ): AsyncGenerator<Tokens, void, undefined> {
-  let input = decoderInput(request, sizes);
-  let cache = emptyCache(sizes);
+  let input = decoderInput(request, sizes, after?.length);
+  let cache = after ? borrowed(after) : emptyCache(sizes);
   let left = request.maxTokens;
   try {
     while (left > 0) {

@@ -8,6 +8,8 @@ export interface ScriptedRuntime {
   readonly runtime: Runtime;
   readonly requests: GenerationRequest[];
   readonly crops: CropTensor[];
+  /** Beginnings that were read for several questions. */
+  readonly prefixes: Pick<GenerationRequest, 'ids' | 'pictures'>[];
   /** Ids of the next answers. */
   ids: readonly number[];
   logProbability: number;
@@ -23,6 +25,7 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
   const script: ScriptedRuntime = {
     requests: [],
     crops: [],
+    prefixes: [],
     ids: [],
     logProbability: Math.log(0.5),
     runtime: {
@@ -46,7 +49,9 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
       vision: {
         encode: (crops) => {
           script.crops.push(crops);
-          return Promise.resolve({ count: 1, data: new Float32Array(2) });
+          // One token a crop.
+          const count = crops.canvas.rows * crops.canvas.cols;
+          return Promise.resolve({ count, data: new Float32Array(2 * count) });
         },
         release: () => Promise.resolve(),
       },
@@ -63,7 +68,12 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
             yield tokensOf(script.ids.slice(at, at + sliceTokens), 'length');
           }
         },
-        prefix: () => Promise.reject(new Error('scripted answers have no prefix')),
+        prefix: (beginning) => {
+          script.prefixes.push(beginning);
+          const { generate, slices } = script.runtime.generator;
+          const positions = beginning.ids.length;
+          return Promise.resolve({ positions, generate, slices, release: () => undefined });
+        },
         release: () => Promise.resolve(),
       },
       release: () => Promise.resolve(),
