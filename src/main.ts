@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { runBench } from './bench/bench.js';
+import { addAskCommand } from './askCommand.js';
 import { integer, number, parseFamilies } from './commands/argument.js';
 import { benchTable } from './commands/benchTable.js';
 import { Album, endOf } from './commands/album.js';
@@ -432,6 +433,7 @@ program
       );
   });
 
+addAskCommand(program, { root, version, cache, say });
 addRosCommands(program, { root, version, cache, args: rosArgs, say });
 
 program

@@ -55,8 +55,25 @@ export async function portableOpenCv(): Promise<OpenCv> {
   return (await portable).value;
 }
 
+/** A video file, frame after frame. */
+export interface VideoReader {
+  /** As its header says. */
+  frameCount(): number;
+  /** The next frame; null at the end. */
+  read(): RgbImage | null;
+  /** Past the next frame; false at the end. */
+  skip(): boolean;
+  close(): void;
+}
+
 export type NativeOpenCv =
-  { readonly ok: true; readonly value: OpenCv } | { readonly ok: false; readonly why: string };
+  | {
+      readonly ok: true;
+      readonly value: OpenCv;
+      /** Throws something where the file is no video. */
+      readonly openVideo: (path: string) => VideoReader;
+    }
+  | { readonly ok: false; readonly why: string };
 
 let native: NativeOpenCv | null = null;
 
@@ -179,6 +196,7 @@ function fromWasm({ cv }: { readonly cv: Wasm }): OpenCv {
 
 interface NativeMat {
   readonly rows: number;
+  readonly cols: number;
   goodFeaturesToTrack(max: number, quality: number, minDistance: number): Pixel[];
   warpPerspective(homography: NativeMat, size: object): NativeMat;
   getData(): Buffer;
@@ -196,6 +214,14 @@ interface Native {
   readonly CV_8UC3: number;
   readonly CV_64FC1: number;
   readonly RANSAC: number;
+  readonly CAP_PROP_FRAME_COUNT: number;
+  readonly COLOR_BGR2RGB: number;
+  readonly VideoCapture: new (path: string) => {
+    get(property: number): number;
+    /** Without rows at the end. */
+    read(): NativeMat & { cvtColor(code: number): NativeMat };
+    release(): void;
+  };
   findHomography(
     from: Pixel[],
     to: Pixel[],
@@ -212,7 +238,8 @@ function loadNative(): NativeOpenCv {
   try {
     const entry = require.resolve('@u4/opencv4nodejs');
     const binding = join(dirname(entry), '../../build/Release/opencv4nodejs.node');
-    return { ok: true, value: fromNative(require(binding) as Native) };
+    const cv = require(binding) as Native;
+    return { ok: true, value: fromNative(cv), openVideo: (path) => videoReader(cv, path) };
   } catch (error) {
     const why = (error as Error).message.split('\n')[0]!;
     return { ok: false, why: `no native OpenCV (npm run build:opencv makes one): ${why}` };
@@ -243,6 +270,21 @@ function fromNative(cv: Native): OpenCv {
       const output = source.warpPerspective(matrix, new cv.Size(width, height));
       return { height, width, data: Uint8Array.from(output.getData()) };
     },
+  };
+}
+
+function videoReader(cv: Native, path: string): VideoReader {
+  const capture = new cv.VideoCapture(path);
+  return {
+    frameCount: () => capture.get(cv.CAP_PROP_FRAME_COUNT),
+    read: () => {
+      const frame = capture.read();
+      if (frame.rows === 0) return null;
+      const rgb = frame.cvtColor(cv.COLOR_BGR2RGB);
+      return { height: rgb.rows, width: rgb.cols, data: Uint8Array.from(rgb.getData()) };
+    },
+    skip: () => capture.read().rows > 0,
+    close: () => capture.release(),
   };
 }
 

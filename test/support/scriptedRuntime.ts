@@ -70,9 +70,13 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
         },
         prefix: (beginning) => {
           script.prefixes.push(beginning);
-          const { generate, slices } = script.runtime.generator;
-          const positions = beginning.ids.length;
-          return Promise.resolve({ positions, generate, slices, release: () => undefined });
+          const { generator } = script.runtime;
+          return Promise.resolve({
+            positions: beginning.ids.length,
+            generate: (request) => generator.generate(request),
+            slices: (request, sliceTokens) => generator.slices(request, sliceTokens),
+            release: () => undefined,
+          });
         },
         release: () => Promise.resolve(),
       },

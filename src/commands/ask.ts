@@ -1,0 +1,254 @@
+/**
+ * `magma-vla ask`: questions about pictures, with a model that was trained to answer them. There is no control loop that
+ * inference could hold up, so the graphs run on this thread; prompts, pictures and generation are those of the worker.
+ * A node that runs is asked nothing here: whoever needs answers beside it starts this command on a recording.
+ */
+import { openGraphs } from '../convert/build.js';
+import { DataError } from '../errors.js';
+import type { Box } from '../image/boxes.js';
+import { marksOfInterest } from '../model/marks.js';
+import type { Outcome } from '../model/protocol.js';
+import {
+  Questions,
+  readQuestionParts,
+  type AskOptions,
+  type Seen,
+  type TextAnswer,
+} from '../model/questions.js';
+import { openRuntime } from '../model/runtime.js';
+import type { ProviderSetting } from '../model/session.js';
+import type { Answer, Mark, Pixel, RgbImage } from '../types.js';
+import { boxesFrom, pointsFrom } from './askMarks.js';
+import { readMany, readOne, type AskedPicture, type PictureSource } from './askPictures.js';
+import { loadProgress, seconds } from './loadProgress.js';
+import type { ModelIdentity } from './openModel.js';
+
+/** What kind of answer is wanted. `marks`: as `--marks` gives them. */
+export type Wanted =
+  | { readonly kind: 'question' }
+  | { readonly kind: 'video'; readonly frames: number }
+  | { readonly kind: 'location'; readonly marks?: string }
+  | { readonly kind: 'interface'; readonly marks?: string };
+
+export interface AskRequest {
+  /** Model folder. */
+  readonly folder: string;
+  readonly cache: string;
+  readonly provider: ProviderSetting;
+  readonly threads: number;
+  readonly source: PictureSource;
+  readonly wanted: Wanted;
+  /** At least one; where marks are is one question without words. */
+  readonly questions: readonly string[];
+  readonly maxTokens?: number;
+  /** Steady clock, ms. */
+  readonly nowMs: () => number;
+  readonly say: (line: string) => void;
+  /** Told when a question is put, what is new of its answer while it is generated, and what has come of it. */
+  readonly onQuestion?: (question: string) => void;
+  readonly onText?: (text: string) => void;
+  readonly onAnswer?: (answered: Answered) => void;
+}
+
+export interface Answered {
+  readonly question: string;
+  /** Of this answer; what the picture took is in `AskResult`. */
+  readonly ms: number;
+  readonly answer:
+    | {
+        readonly ok: true;
+        /** Without space around it. */
+        readonly text: string;
+        /** False: cut off. */
+        readonly isWhole: boolean;
+        readonly confidence: number;
+        readonly tokens: number;
+        /** Where marks are, px. */
+        readonly marks?: readonly Mark[];
+        /** Where to click, px, and the box that is named. */
+        readonly at?: Pixel;
+        readonly mark?: number | null;
+        readonly box?: Box | null;
+      }
+    | { readonly ok: false; readonly because: string };
+}
+
+export interface AskResult {
+  readonly model: string;
+  readonly ranWith: ModelIdentity;
+  readonly kind: Wanted['kind'];
+  readonly pictures: readonly string[];
+  /** To read, prepare and encode the pictures, once for all questions. */
+  readonly picturesMs: number;
+  /** What was drawn before the model was asked. */
+  readonly marks: readonly Mark[];
+  readonly boxes: readonly Box[];
+  readonly answers: readonly Answered[];
+}
+
+/** @throws InputError where there is no such model, picture or mark; what the model refuses is in the result. */
+export async function ask(
+  request: AskRequest,
+): Promise<{ readonly result: AskResult; readonly picture: RgbImage }> {
+  const { wanted, say, nowMs } = request;
+  // 1. What is cheap to find wrong: the model's prompts, the pictures, the marks.
+  const parts = readQuestionParts(request.folder, wanted.kind);
+  const startedMs = nowMs();
+  const pictures = await readPictures(request);
+  const picture = pictures[0]!.image;
+  const drawn = await marksFor(wanted, picture, parts.contract.answers.location?.marks);
+  const readMs = nowMs() - startedMs;
+  // 2. The model.
+  const progress = loadProgress(say);
+  const graphs = openGraphs(request.folder, parts.contract, request.cache, progress);
+  progress({ stage: 'sessions', fraction: 0 });
+  const runtime = await openRuntime(graphs.folder, request);
+  try {
+    const { manifest, provider, generator } = runtime;
+    const { name } = parts.contract;
+    const { kind, reason } = generator.decoding;
+    say(
+      `model ${name}: ${provider.provider} (${provider.reason}), decoding by ${kind} (${reason})`,
+    );
+    const questions = new Questions(parts, runtime, nowMs);
+    // 3. The pictures, once.
+    const seen = valueOf(await look(questions, wanted.kind, pictures, drawn), 'pictures');
+    const picturesMs = readMs + seen.timing.totalMs;
+    say(`${namesOf(pictures)}: seen in ${seconds(picturesMs)}`);
+    // 4. The answers.
+    const answers = await answerAll(questions, seen, drawn.boxes, request);
+    const ranWith = { sha256: manifest.sha256, provider: provider.provider, decoding: kind };
+    const names = pictures.map((each) => each.name);
+    return {
+      picture,
+      result: {
+        ...{ model: name, ranWith, kind: wanted.kind },
+        ...{ pictures: names, picturesMs, ...drawn, answers },
+      },
+    };
+  } finally {
+    await runtime.release();
+  }
+}
+
+/** Of several questions, what they share is read once. */
+async function answerAll(
+  questions: Questions,
+  looked: Seen,
+  boxes: readonly Box[],
+  request: AskRequest,
+): Promise<readonly Answered[]> {
+  const seen = request.questions.length > 1 ? await questions.remember(looked) : looked;
+  try {
+    const answers: Answered[] = [];
+    for (const question of request.questions) {
+      request.onQuestion?.(question);
+      const told = await answered(questions, seen, question, boxes, request);
+      request.onAnswer?.(told);
+      answers.push(told);
+    }
+    return answers;
+  } finally {
+    seen.beginning?.release();
+  }
+}
+
+function readPictures({ source, wanted }: AskRequest): Promise<readonly AskedPicture[]> {
+  if (wanted.kind === 'video') return readMany(source, wanted.frames);
+  return readOne(source).then((picture) => [picture]);
+}
+
+function namesOf(pictures: readonly AskedPicture[]): string {
+  const [first, last] = [pictures[0]!.name, pictures.at(-1)!.name];
+  return pictures.length === 1 ? first : `${pictures.length} pictures, ${first} … ${last}`;
+}
+
+interface Drawn {
+  readonly marks: readonly Mark[];
+  readonly boxes: readonly Box[];
+}
+
+/** Without `--marks`, those to be located are the picture's corners, as the node marks a camera's. */
+async function marksFor(
+  wanted: Wanted,
+  picture: RgbImage,
+  count: { readonly min: number; readonly max: number } | undefined,
+): Promise<Drawn> {
+  if (wanted.kind === 'interface') {
+    return { marks: [], boxes: wanted.marks === undefined ? [] : boxesFrom(wanted.marks) };
+  }
+  if (wanted.kind !== 'location') return { marks: [], boxes: [] };
+  if (wanted.marks !== undefined) return { marks: pointsFrom(wanted.marks), boxes: [] };
+  const { min, max } = count!;
+  return { marks: await marksOfInterest(picture, { min, max: Math.min(max, 9) }), boxes: [] };
+}
+
+function look(
+  questions: Questions,
+  kind: Wanted['kind'],
+  pictures: readonly AskedPicture[],
+  { marks, boxes }: Drawn,
+): Promise<Answer<Seen>> {
+  const { image } = pictures[0]!;
+  switch (kind) {
+    case 'question':
+      return questions.lookAt(image);
+    case 'video':
+      return questions.watch(pictures.map((picture) => picture.image));
+    case 'location':
+      return questions.lookForMarks(image, marks);
+    case 'interface':
+      return questions.lookAtScreen(image, boxes);
+  }
+}
+
+async function answered(
+  questions: Questions,
+  seen: Seen,
+  question: string,
+  boxes: readonly Box[],
+  { maxTokens, onText }: AskRequest,
+): Promise<Answered> {
+  const options: AskOptions = {
+    ...(maxTokens === undefined ? {} : { maxTokens }),
+    ...(onText ? { onText } : {}),
+  };
+  const told = <T>(
+    { answer, timing }: Outcome<T>,
+    saidOf: (value: T) => TextAnswer,
+    more: (value: T) => object,
+  ): Answered => {
+    const ms = timing.totalMs;
+    if (!answer.ok) return { question, ms, answer: { ok: false, because: answer.refusal.message } };
+    const { text, isWhole, confidence, tokens } = saidOf(answer.value);
+    const words = { text: text.trim(), isWhole, confidence, tokens: tokens.length };
+    return { question, ms, answer: { ok: true, ...words, ...more(answer.value) } };
+  };
+  switch (seen.kind) {
+    case 'question':
+    case 'video':
+      return told(
+        await questions.ask(seen, question, options),
+        (said) => said,
+        () => ({}),
+      );
+    case 'location':
+      return told(
+        await questions.locate(seen, options),
+        ({ said }) => said,
+        ({ marks }) => ({ marks }),
+      );
+    case 'interface':
+      return told(
+        await questions.findOnScreen(seen, question, options),
+        ({ said }) => said,
+        ({ at, mark }) => ({ at, mark, box: mark === null ? null : boxes[mark]! }),
+      );
+  }
+}
+
+/** What was refused before a question was put is what the person gave. */
+function valueOf<T>(answer: Answer<T>, where: string): T {
+  if (answer.ok) return answer.value;
+  throw new DataError(where, answer.refusal.message, 'pictures that can be asked about');
+}
