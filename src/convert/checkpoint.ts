@@ -3,10 +3,10 @@
  * `model.safetensors.index.json` lists. Every tensor is asked for by name and shape, and what is never asked for is an
  * error too: a checkpoint that loads half-way gives confident garbage.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { ModelError } from '../errors.js';
+import { ModelError, messageOf } from '../errors.js';
 import { openSafetensors, type SafetensorsFile, type SourceTensor } from './safetensors.js';
 
 export interface Checkpoint {
@@ -100,9 +100,11 @@ function readIndex(folder: string): ReadonlyMap<string, string> {
   try {
     raw = JSON.parse(readFileSync(path, 'utf8'));
   } catch (error) {
+    const absent = (error as NodeJS.ErrnoException).code === 'ENOENT';
+    if (absent) refusePickle(folder);
     throw new ModelError(
       folder,
-      (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'no weights' : (error as Error).message,
+      absent ? 'no weights' : messageOf(error),
       'model.safetensors, or model.safetensors.index.json and its shards',
     );
   }
@@ -116,6 +118,19 @@ function readIndex(folder: string): ReadonlyMap<string, string> {
     }
   }
   return map;
+}
+
+/** A folder with weights in Python's own format only. @throws ModelError */
+function refusePickle(folder: string): void {
+  const pickle = existsSync(folder)
+    ? readdirSync(folder).find((name) => /\.(bin|pt|pth|ckpt|pkl)$/.test(name))
+    : undefined;
+  if (pickle === undefined) return;
+  throw new ModelError(
+    join(folder, pickle),
+    'a Python pickle, which can run any program when it is read',
+    "safetensors: the publisher's, or saved in Python by model.save_pretrained(folder, safe_serialization=True)",
+  );
 }
 
 function show(shape: readonly number[]): string {
