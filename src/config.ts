@@ -175,6 +175,32 @@ const gripperCommand = z.discriminatedUnion('type', [
   }),
 ]);
 
+/** What control does by itself about an empty or lost grasp and the lack of progress; control/recovery.ts. */
+const recovery = z.strictObject({
+  /** Small motions per instruction before the node gives up; 0: it gives up at once. */
+  retries: z.number().int().min(0).max(10).default(2),
+  /** Opening, 0 … 1, below which nothing is between closed fingers: less than the thinnest object's. */
+  smallestObject: z.number().gt(0).lt(1).default(0.05),
+  /** s a gripper may take to close. */
+  closingTime: positive.max(10).default(1),
+  /** s a policy gets to see for itself that it holds nothing. */
+  patience: z.number().nonnegative().max(30).default(1),
+  /** m straight up, and how fast on average, m/s. */
+  rise: positive.max(0.15).default(0.07),
+  speed: positive.max(0.25).default(0.1),
+  /**
+   * Stuck: for `after` s at full speed, actions that ask for far more moved the tool within a box of diagonal `within`, m,
+   * and `turning`, rad, and the gripper did not change.
+   */
+  noProgress: z
+    .strictObject({
+      after: positive.max(120).default(10),
+      within: positive.default(0.08),
+      turning: positive.default(0.8),
+    })
+    .default({ after: 10, within: 0.08, turning: 0.8 }),
+});
+
 const robot = z.strictObject({
   robot: z.string(),
   /** Kinematics; absent for a robot without reported arm joints: then the Cartesian guard applies. */
@@ -268,6 +294,8 @@ const robot = z.strictObject({
     traceDeadlineMs: positive.default(5000),
   }),
   guard,
+  /** Absent: none. Needs the gripper's reading. */
+  recovery: recovery.optional(),
   /** Nothing leaves the node in a dry run: verdicts are computed, logged and shown. */
   dryRun: z.boolean().default(true),
 });
@@ -290,6 +318,10 @@ const schema = robot
   .refine(({ command, output }) => command === undefined || outputOf[command.type] === output, {
     message: 'a command of the kind that output names',
     path: ['command', 'type'],
+  })
+  .refine(({ recovery: wanted, gripper }) => wanted === undefined || gripper !== undefined, {
+    message: 'recovery only where a gripper is configured: its reading tells what is held',
+    path: ['recovery'],
   });
 
 type DeepReadonly<T> = T extends object ? { readonly [K in keyof T]: DeepReadonly<T[K]> } : T;

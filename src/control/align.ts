@@ -169,6 +169,12 @@ export class Aligner implements RobotListener {
     return this.#gripper?.reading.opening ?? null;
   }
 
+  /** The same, with its receipt by the steady clock. */
+  get gripperReceived(): { readonly opening: number; readonly receivedNs: bigint } | null {
+    const latest = this.#gripper;
+    return latest && { opening: latest.reading.opening, receivedNs: latest.receivedNs };
+  }
+
   measured(): Measured {
     return {
       joints: this.#joints?.reading ?? null,

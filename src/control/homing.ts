@@ -11,8 +11,7 @@ const SHORTEST = 1;
 const LONGEST = 9.8;
 
 /**
- * Steps of one policy period along the straight way in joint space, minimum-jerk in time
- * (s(τ) = 10τ³ − 15τ⁴ + 6τ⁵; Flash and Hogan, 1985).
+ * Steps of one policy period along the straight way in joint space, minimum-jerk in time.
  *
  * @returns null where the way is too long for one action at that speed.
  */
@@ -56,6 +55,7 @@ export function homingAction(
   };
 }
 
-function minimumJerk(t: number): number {
+/** Share of the way at the share `t` of the time: s(τ) = 10τ³ − 15τ⁴ + 6τ⁵ (Flash and Hogan, 1985). */
+export function minimumJerk(t: number): number {
   return t ** 3 * (10 - 15 * t + 6 * t ** 2);
 }

@@ -21,12 +21,19 @@ import { type Instant, secondsFromNs } from './clock.js';
 import { jointsFromCommand, poseFromCommand } from './commanded.js';
 import { advance, jointsAtRest, poseAtRest } from './motion.js';
 import { type Commanded, Player } from './play.js';
+import { Recovery, type RecoveryAct, type RecoveryEvent } from './recovery.js';
 
 /** How far the arm may stay from a target before the target counts as out of reach, m and rad. */
 const REACH = { translation: 5e-3, rotation: 5e-2 };
 
 /** Steady and ROS clock may drift apart by this much between two ticks, s; more is a jump of the ROS clock. */
 const CLOCK_JUMP = 0.5;
+
+/** What a scripted action was made of, beside its stamp. */
+const NOTHING_SEEN = {
+  instruction: '',
+  ...{ images: {}, joints: null, endEffector: null, gripper: null },
+} as const;
 
 const OBSERVER_FAILED = 'observerFailed';
 
@@ -52,6 +59,8 @@ export interface LoopObserver {
   onTick?(tick: Tick): void;
   /** An answer that is not played, or a jump of the clock: counted, and told once per event. */
   onRefusal?(reason: Reason, at: Instant): void;
+  /** Each step of a recovery, once. */
+  onRecovery?(event: RecoveryEvent, at: Instant): void;
 }
 
 export interface LoopOptions {
@@ -63,6 +72,8 @@ export interface LoopOptions {
   readonly observer?: LoopObserver;
   /** Asked at every tick: why the arm must not move now, from outside control. */
   readonly holds?: () => readonly GuardReason[];
+  /** `off`, also where nothing is given: what goes wrong is the policy's to mend. A dry run moves nothing to recover by. */
+  readonly recovery?: 'asConfigured' | 'off';
 }
 
 export class ControlLoop {
@@ -73,6 +84,7 @@ export class ControlLoop {
   readonly #observer: LoopObserver;
   readonly #holds: () => readonly GuardReason[];
   readonly #player: Player;
+  readonly #recovery: Recovery | null;
   readonly #counts = new Map<string, number>();
   readonly aligner: Aligner;
   #episode: number;
@@ -89,6 +101,13 @@ export class ControlLoop {
     this.#holds = holds;
     this.#player = new Player(config, arm?.jointNames ?? []);
     this.#episode = aligner.episode;
+    const isRecovering = options.recovery === 'asConfigured' && !config.dryRun;
+    this.#recovery =
+      config.recovery && isRecovering
+        ? new Recovery(config, config.recovery, arm, (event, at) =>
+            this.tell(at, () => this.#observer.onRecovery?.(event, at)),
+          )
+        : null;
   }
 
   /** Answers not played, targets out of reach and clock jumps, by code. The guard counts its own. */
@@ -106,27 +125,40 @@ export class ControlLoop {
     return this.#player.gripper;
   }
 
+  /** Why nothing is done about this instruction any more; null where that is not so. */
+  get gaveUp(): Reason | null {
+    return this.#recovery?.gaveUp(this.aligner.episode) ?? null;
+  }
+
+  /** What is being recovered from; null: nothing. */
+  get recovering(): Reason | null {
+    return this.#recovery?.recovering ?? null;
+  }
+
   /** Takes up the arm where it stands, whatever was commanded or timed before. Returns why not, where it cannot. */
   activate(at: Instant): Reason | null {
     const measured = this.aligner.measured();
     const refused = this.#guard.activate(at.nowNs, { stampNs: at.stampNs, ...measured });
     if (!refused) this.#last = null;
+    this.#recovery?.cancel();
     return refused;
   }
 
   deactivate(at: Instant): void {
-    this.#player.stop('control is not active');
+    this.stop('control is not active');
     this.#guard.deactivate(at.nowNs);
   }
 
   /** Once per control period: observe, plan, reach, guard, send. */
   tick(at: Instant): Verdict {
     const measured = this.#observe(at);
+    this.#recover(measured, at);
     const planned = this.#player.target(at.nowNs);
     const target = this.#reach(planned, measured, at);
     const { prediction } = this.#player;
     const holds = this.#holds();
     const verdict = this.#guard.guard({ ...at, ...measured, target, prediction, holds });
+    if (verdict.outcome === 'halt') this.#recovery?.cancel();
     const sent = this.#send(verdict);
     this.#last = { ...at, target, verdict, prediction, measured, sent };
     const tick = this.#last;
@@ -137,13 +169,16 @@ export class ControlLoop {
   /** Hands in a policy's answer. Returns why it is not played, where it is not. */
   deliver(answer: Answer<ActionPrediction>, request: ActionRequest, at: Instant): Reason | null {
     this.#followEpisode();
-    const refused = this.#refuse(answer, request, at);
+    const { observation } = request;
+    const refused =
+      this.#refuse(answer, request, at) ??
+      this.#recovery?.objection(observation.stampNs, observation.episode) ??
+      null;
     const reason =
       refused ??
-      (answer.ok
-        ? this.#player.play(answer.value, request.observation, at, this.#commanded(at))
-        : null);
+      (answer.ok ? this.#player.play(answer.value, observation, at, this.#commanded(at)) : null);
     if (reason) this.refuse(reason, at);
+    else if (answer.ok) this.#recovery?.played(answer.value, observation.endEffector?.pose ?? null);
     return reason;
   }
 
@@ -170,9 +205,38 @@ export class ControlLoop {
     }
   }
 
-  /** Drops what is being played: from the next tick the guard brings the arm to rest. */
+  /** Drops what is being played, a recovery too: from the next tick the guard brings the arm to rest. */
   stop(because: string): void {
     this.#player.stop(because);
+    this.#recovery?.cancel();
+  }
+
+  /** What a recovery does instead of what was being played. */
+  #recover(measured: Measured, at: Instant): void {
+    const act = this.#recovery?.tick(
+      {
+        measured,
+        gripper: this.aligner.gripperReceived,
+        told: this.#player.gripper,
+        playing: this.#player.prediction,
+        pace: this.#guard.speedScale,
+        episode: this.aligner.episode,
+        isInstructed: this.aligner.instruction !== null,
+      },
+      at,
+    );
+    if (act) this.#act(act, at);
+  }
+
+  #act(act: RecoveryAct, at: Instant): void {
+    if (act.kind === 'rest') {
+      this.#player.stop(act.because);
+      return;
+    }
+    const { observationStampNs: stampNs, episode } = act.action;
+    const observation = { ...{ stampNs, episode }, ...NOTHING_SEEN };
+    const refused = this.#player.play(act.action, observation, at, this.#commanded(at));
+    if (refused) this.refuse(refused, at);
   }
 
   /** What the arm says of itself now. A new episode or a jump of the clock ends what was being played. */
@@ -198,7 +262,7 @@ export class ControlLoop {
         ? `the steady clock ran back by ${secondsFromNs(-steady).toFixed(3)} s`
         : `the clock of the stamps jumped by ${jump.toFixed(3)} s`;
     this.refuse({ code: 'clockJump', message: because }, at);
-    this.#player.stop(because);
+    this.stop(because);
     if (ros < 0n) this.aligner.forgetReadings(because);
   }
 

@@ -227,6 +227,7 @@ export class Application implements LifecycleHandlers {
       },
       refusal: () => this.#refusal(),
       latched: () => this.stops.latched,
+      gaveUp: () => this.session?.loop.gaveUp ?? null,
       isActive: () => this.session !== null,
       restless: () => this.#control.isRestless,
       tick: () => this.session?.loop.last ?? null,

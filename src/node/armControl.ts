@@ -5,6 +5,7 @@
 import { inArmOrder } from '../control/align.js';
 import type { Clock, Instant } from '../control/clock.js';
 import { homingAction } from '../control/homing.js';
+import type { LoopObserver } from '../control/loop.js';
 import type { SessionEnd } from '../control/session.js';
 import type { Config } from '../config.js';
 import { RosError } from '../errors.js';
@@ -99,6 +100,7 @@ export class ArmControl {
           instructions.observer,
           recorder.observer,
           new HaltWatch(node, recorder, instructions),
+          tellRecoveries(node),
         ),
         speedScale: settings().speedScale,
         onFailure: (error) => this.#fail(error, equipment),
@@ -266,6 +268,16 @@ export class ArmControl {
     const { clock } = this.#options;
     return clock.sleepUntil(clock.now().nowNs + BigInt(ms) * 1_000_000n);
   }
+}
+
+/** An operator hears of everything that control does of its own accord, once. */
+function tellRecoveries({ log }: ArmControlOptions['node']): LoopObserver {
+  return {
+    onRecovery: ({ kind, message }) => {
+      if (kind === 'gaveUp') log.warn(message);
+      else log.info(message);
+    },
+  };
 }
 
 const NOT_AT_REST = 'it is not certain that the arm rests: its readings do not say so';

@@ -15,7 +15,7 @@ import { type Disposable, qos, type RosNode, type RosPublisher } from '../robot/
 import type { ActionPrediction, Observation, Pose, TracePrediction } from '../types.js';
 import { AnnotatedImages } from './annotatedImage.js';
 import type { Overlay } from './annotatedPicture.js';
-import { chunkPath } from './chunkPath.js';
+import { chunkPath } from '../control/chunkPath.js';
 import { markersFromPath } from './markers.js';
 import type { ControlObserver } from './observers.js';
 

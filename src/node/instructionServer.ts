@@ -1,7 +1,7 @@
 /**
  * Who tells the node what to do: goals of ExecuteInstruction and texts on `~/instruction`. One at a time; a newer one
- * ends the one before it. What runs ends by the judge's verdict, its time limit, a cancel, a stop, or deactivation, and
- * always with a reason. What has ended or was refused begins again only where somebody says so anew, never because a
+ * ends the one before it. What runs ends by the judge's verdict, its time limit, a cancel, a stop, deactivation, or where
+ * control gives up (control/recovery.ts), and always with a reason. What has ended or was refused begins again only where somebody says so anew, never because a
  * publisher repeats itself. The arm itself is the application's: this asks for a beginning and for an end.
  *
  * Times count on the steady clock: a stopped `/clock` does not make a goal immortal.
@@ -29,6 +29,8 @@ export interface InstructionPort {
   end(because: string): void;
   /** A stop that only an operator's word ends. */
   latched(): Reason | null;
+  /** Why control does nothing about this instruction any more; null where it does. */
+  gaveUp(): Reason | null;
   isActive(): boolean;
   /** The latest control tick; null where control does not run. */
   tick(): Tick | null;
@@ -217,6 +219,7 @@ export class InstructionServer {
     if (!running) return;
     const { nowNs } = this.#port.now();
     const stopped = this.#stopped();
+    const gaveUp = this.#port.gaveUp();
     if (running.ending) {
       const { sinceNs, settled } = running.ending;
       const waited = nowNs - sinceNs >= nsFromSeconds(REST_TIMEOUT);
@@ -224,6 +227,8 @@ export class InstructionServer {
       else if (waited) this.#answer(running, notAtRest(running.ending));
     } else if (stopped) {
       this.#finish(stopped);
+    } else if (gaveUp) {
+      this.#endAtRest('failed', gaveUp.code, gaveUp.message);
     } else if (running.limitNs !== null && nowNs - running.beganNs >= running.limitNs) {
       this.#endAtRest(
         'timeLimit',

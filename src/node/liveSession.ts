@@ -67,6 +67,7 @@ export class LiveSession {
     this.loop = new ControlLoop({
       ...{ config, arm, guard, aligner, robot, observer },
       holds: () => stops.holds(),
+      recovery: 'asConfigured',
     });
     this.#running = runWall({
       ...{ loop: this.loop, policy, config, clock, observer, onActivated },

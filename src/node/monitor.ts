@@ -35,6 +35,8 @@ export interface MonitorFacts {
   /** Answers and observations that led to nothing, by code. */
   readonly refusals: ReadonlyMap<string, number>;
   readonly lastRefusal: Reason | null;
+  /** Recoveries that began, by what from; `gaveUp` beside them. */
+  readonly recoveries: ReadonlyMap<string, number>;
   readonly traces: number;
   /** Trace requests without a prediction, by kind: preempted, deadline … */
   readonly tracesDropped: ReadonlyMap<string, number>;
@@ -47,6 +49,7 @@ export class Monitor {
   readonly #halts = new Map<string, number>();
   readonly #refusals = new Map<string, number>();
   readonly #tracesDropped = new Map<string, number>();
+  readonly #recoveries = new Map<string, number>();
   #last: Tick | null = null;
   #lastHalt: readonly Reason[] = [];
   #lastRefusal: Reason | null = null;
@@ -58,6 +61,10 @@ export class Monitor {
     onRefusal: (reason) => {
       count(this.#refusals, reason.code);
       this.#lastRefusal = reason;
+    },
+    onRecovery: ({ kind, fault }) => {
+      if (kind === 'started') count(this.#recoveries, fault);
+      if (kind === 'gaveUp') count(this.#recoveries, kind);
     },
     onAction: (answer, { requestedNs }, _notPlayed, { nowNs }) => {
       if (!answer.ok) return;
@@ -83,6 +90,7 @@ export class Monitor {
       actions: this.#actions,
       refusals: this.#refusals,
       lastRefusal: this.#lastRefusal,
+      recoveries: this.#recoveries,
       traces: this.#traces,
       tracesDropped: this.#tracesDropped,
     };

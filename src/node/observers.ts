@@ -23,5 +23,6 @@ export function together(...observers: readonly ControlObserver[]): Required<Con
     onTrace: (...event) => all((observer) => observer.onTrace?.(...event)),
     onTick: (...event) => all((observer) => observer.onTick?.(...event)),
     onRefusal: (...event) => all((observer) => observer.onRefusal?.(...event)),
+    onRecovery: (...event) => all((observer) => observer.onRecovery?.(...event)),
   };
 }

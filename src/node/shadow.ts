@@ -13,7 +13,7 @@ import { messageFromAction } from '../robot/messages/actionMessages.js';
 import { seenFrom } from '../robot/messages/observationHash.js';
 import { qos, type RosNode, type RosPublisher } from '../robot/ros/ros.js';
 import type { ActionPrediction, Answer, Observation } from '../types.js';
-import { pathDifference } from './chunkPath.js';
+import { pathDifference } from './pathDifference.js';
 
 export interface ShadowOptions {
   readonly node: RosNode;

@@ -6,6 +6,7 @@ import {
 } from '../robot/messages/statusMessages.js';
 import type { StatusOutcome } from '../robot/messages/statusMessages.js';
 import { type Disposable, qos, type RosLifecycle, type RosNode } from '../robot/ros/ros.js';
+import type { Reason } from '../types.js';
 import type { Application } from './application.js';
 import { every } from './every.js';
 
@@ -58,7 +59,7 @@ export function statusOf(
     const { verdict } = tick;
     // A stop is latched at once; the tick that hears of it may be a period away.
     if (!latched || verdict.reasons.some(({ code }) => code === latched.code))
-      return { status, outcome: verdict };
+      return { status, outcome: withRecovery(verdict, session!.loop.recovering) };
     return { status, outcome: { outcome: 'halt', reasons: [latched, ...verdict.reasons] } };
   }
   const message = `${standing(status.state)}: nothing is sent.`;
@@ -74,9 +75,18 @@ function stateOf(application: Application, { state }: Pick<RosLifecycle, 'state'
   if (application.isTakenOver) return 'takeover';
   const { session, stops } = application;
   const tick = session?.loop.last;
+  if (tick && !stops.latched && session.loop.recovering) return 'recovering';
   if (!session && state === 'active') return stops.latched ? 'latched' : 'failed';
   if (!session || !tick) return stops.latched ? 'latched' : state;
   return stateFromVerdict(tick.verdict, stops.latched);
+}
+
+/** What control does of its own accord is told beside what the guard says of it. */
+function withRecovery(
+  { outcome, reasons }: StatusOutcome,
+  recovering: Reason | null,
+): StatusOutcome {
+  return { outcome, reasons: recovering ? [recovering, ...reasons] : reasons };
 }
 
 function standing(state: string): string {

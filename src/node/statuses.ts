@@ -154,7 +154,11 @@ function control(
       : isMissing
         ? `a tick came ${late.toFixed(1)} ms late within the last minute`
         : `every ${ms(interval.p50)}`,
-    values: { period: ms(controlPeriod * 1e3), ...latencyValues('interval', interval) },
+    values: {
+      period: ms(controlPeriod * 1e3),
+      ...latencyValues('interval', interval),
+      ...counted(seen.recoveries, 'recoveries/'),
+    },
   };
 }
 

@@ -148,6 +148,11 @@ export class Guard {
     this.scale = Number.isFinite(scale) ? Math.min(Math.max(scale, 0), 1) : 0;
   }
 
+  /** 0 … 1: the share of the limits' speeds that is left by configuration and operator. */
+  get speedScale(): number {
+    return this.config.guard.speedScale * this.scale;
+  }
+
   /** Exactly one command per call, and at most one step of motion. Never throws, whatever the data. */
   guard(input: GuardInput): Verdict {
     const { nowNs, target } = input;
@@ -283,10 +288,10 @@ export class Guard {
   }
 
   private speedShares(nowNs: bigint): { readonly scale: number; readonly ramp: number } {
-    const { rampIn, speedScale } = this.config.guard;
+    const { rampIn } = this.config.guard;
     const since = Number(nowNs - this.rampFromNs) / NS_PER_S;
     const ramp = rampIn > 0 ? Math.min(Math.max(since / rampIn, 0), 1) : 1;
-    return { scale: speedScale * this.scale, ramp };
+    return { scale: this.speedScale, ramp };
   }
 
   private startRamp(nowNs: bigint): void {

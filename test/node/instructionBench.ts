@@ -30,6 +30,7 @@ export class InstructionBench {
   episode = 7;
   refusal: string | null = null;
   latched: Reason | null = null;
+  gaveUp: Reason | null = null;
   isActive = true;
   isRestless = false;
   /** As commanded and as reported, rad/s. */
@@ -46,6 +47,7 @@ export class InstructionBench {
       },
       end: (because) => void this.calls.push(`end: ${because}`),
       latched: () => this.latched,
+      gaveUp: () => this.gaveUp,
       isActive: () => this.isActive,
       tick: () => (this.isActive ? this.#tick() : null),
       restless: () => this.isRestless,

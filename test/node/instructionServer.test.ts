@@ -306,6 +306,21 @@ describe('a stop', () => {
     );
   });
 
+  test('of control itself, which gives up, is a failure with its reason, answered at rest', () => {
+    const goal = bench.fake.sendGoal(goalFor('pick'))!;
+    bench.speed = 0.5;
+    bench.gaveUp = { code: 'gaveUp', message: 'gave up: emptyGrasp ×3' };
+    bench.wait(0.1);
+    expect(goal.ended).toBeNull();
+    bench.speed = 0;
+    bench.wait(1);
+    expect(goal.ended).toMatchObject({
+      status: 'aborted',
+      result: { outcome: outcome.failed, code: 'gaveUp', message: 'gave up: emptyGrasp ×3' },
+    });
+    expect(bench.calls).toEqual(['begin pick', 'end: gave up: emptyGrasp ×3']);
+  });
+
   test('deactivation ends it, by word or when control is gone', () => {
     const first = bench.fake.sendGoal(goalFor('pick'))!;
     bench.server.stop('the node was deactivated');
@@ -323,6 +338,7 @@ describe('a stop', () => {
     const broken = new InstructionServer(other.node, {
       ...{ refusal: () => null, latched: () => null, isActive: () => true, tick: () => null },
       restless: () => false,
+      gaveUp: () => null,
       begin: () => {
         throw new Error('no such episode');
       },

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from '@jest/globals';
-import { chunkPath, pathDifference } from '../../src/node/chunkPath.js';
+import { chunkPath } from '../../src/control/chunkPath.js';
+import { pathDifference } from '../../src/node/pathDifference.js';
 import { Shadow } from '../../src/node/shadow.js';
 import type {
   ActionChunk,

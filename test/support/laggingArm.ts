@@ -13,6 +13,8 @@ export class LaggingArm implements LockstepRobot {
   readonly commands: ArmCommand[] = [];
   /** What no longer reports. */
   readonly silent = new Set<'camera' | 'joints' | 'gripper'>();
+  /** 0 … 1: what is between the fingers lets them close no further than this. */
+  between = 0;
   readonly #imagePeriodNs: bigint;
   #listener: RobotListener | null = null;
   #stampNs: bigint;
@@ -36,7 +38,7 @@ export class LaggingArm implements LockstepRobot {
   }
 
   get opening(): number {
-    return this.#opening;
+    return Math.max(this.#opening, this.between);
   }
 
   start(listener: RobotListener): Promise<void> {
@@ -85,7 +87,7 @@ export class LaggingArm implements LockstepRobot {
         velocity: null,
         effort: null,
       });
-    if (!this.silent.has('gripper')) this.#listener?.onGripper({ stampNs, opening: this.#opening });
+    if (!this.silent.has('gripper')) this.#listener?.onGripper({ stampNs, opening: this.opening });
     for (; this.#nextImageNs <= stampNs; this.#nextImageNs += this.#imagePeriodNs)
       if (!this.silent.has('camera'))
         this.#listener?.onImage('front', testImage(this.#nextImageNs));

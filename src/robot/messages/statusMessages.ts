@@ -15,7 +15,7 @@ export interface StatusOutcome {
 
 /** What an operator needs at a glance. */
 export interface NodeStatus {
-  /** `inactive`, `holding`, `following`, `braking`, `latched`, `takeover` … */
+  /** `inactive`, `holding`, `following`, `recovering`, `braking`, `latched`, `takeover` … */
   readonly state: string;
   /** Nothing is sent. */
   readonly dryRun: boolean;

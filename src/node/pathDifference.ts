@@ -1,29 +1,10 @@
-/** Where the steps of a chunk lead the tool: for display and comparison, never for motion. Pure. */
-import { type Arm, forward } from '../arm/kinematics.js';
-import { applyDelta } from '../control/plan.js';
+/** How far apart two policies lead the tool. Pure. */
+import type { Arm } from '../arm/kinematics.js';
+import { chunkPath } from '../control/chunkPath.js';
 import * as pose from '../math/pose.js';
 import * as quaternion from '../math/quaternion.js';
 import * as vec3 from '../math/vec3.js';
 import type { ActionChunk, Pose } from '../types.js';
-
-/**
- * The tool's pose at the end of each step, in the chunk's frame. `start`: what the first delta is added to; not read for
- * absolute chunks. Null where joint positions are given and the arm is not known.
- */
-export function chunkPath(chunk: ActionChunk, start: Pose, arm: Arm | null): Pose[] | null {
-  switch (chunk.kind) {
-    case 'endEffectorPose':
-      return chunk.steps.map((step) => step.pose);
-    case 'jointPosition':
-      if (arm === null || chunk.steps.some((s) => s.position.length !== arm.joints.length))
-        return null;
-      return chunk.steps.map((step) => forward(arm, step.position));
-    case 'endEffectorDelta': {
-      let at = start;
-      return chunk.steps.map((delta) => (at = applyDelta(at, delta, chunk.composition)));
-    }
-  }
-}
 
 /** How far two chunks lead apart, mean over the time that both cover. */
 export interface PathDifference {
