@@ -11,7 +11,7 @@ import { benchTable } from './commands/benchTable.js';
 import { Album, endOf } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
-import { seconds } from './commands/loadProgress.js';
+import { addConvertCommand } from './commands/convertCommand.js';
 import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
 import { modelIdentity, readModelWords, type ModelIdentity } from './commands/openModel.js';
 import { checkParity, isParity } from './commands/parity.js';
@@ -26,7 +26,6 @@ import { simulate, type SimulateResult } from './commands/simulate.js';
 import { simulateTable } from './commands/simulateTable.js';
 import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, takenAtOnce, type Config } from './config.js';
-import { buildGraphs } from './convert/build.js';
 import { ConfigError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import { readContract } from './model/contract.js';
@@ -403,35 +402,15 @@ withModel(program.command('bench'))
     if (flags.json) console.log(JSON.stringify({ command: 'bench', version, ...result }));
   });
 
-program
-  .command('convert')
-  .description(
-    'Hugging Face-style folder → ONNX graphs in the cache (other commands do it by themselves at first use)',
-  )
-  .argument('<folder>', 'model folder with model.json, config.json, tokenizer.json and safetensors')
-  .addOption(
-    new Option('--cache <folder>', 'where graphs go').default(
-      cache,
-      '~/.cache/magma_vla, or MAGMA_VLA_CACHE',
-    ),
-  )
-  .option('--json', 'last line of stdout: the result as JSON')
-  .action((folder: string, flags: { cache: string; json?: true }) => {
-    const started = realClock.now().nowNs;
-    const contract = readContract(resolve(folder));
-    const last: Record<string, number> = {};
-    const built = buildGraphs(resolve(folder), contract, flags.cache, ({ stage, fraction }) => {
-      const tenth = Math.floor(10 * fraction);
-      if (last[stage] !== tenth) say(`${stage}: ${10 * tenth} %`);
-      last[stage] = tenth;
-    });
-    const took = Number(realClock.now().nowNs - started) / 1e6;
-    say(`${built.origin === 'built' ? 'built' : 'found'} ${built.folder} in ${seconds(took)}`);
-    if (flags.json)
-      console.log(
-        JSON.stringify({ command: 'convert', version, model: contract.name, ...built, ms: took }),
-      );
-  });
+/** The first request to stop is for a command to answer; the next ends the process, as ever. */
+const interrupted = (): AbortSignal => {
+  const stop = new AbortController();
+  process.once('SIGINT', () => stop.abort());
+  return stop.signal;
+};
+const exitWith = (code: number): void => void (process.exitCode = code);
+
+addConvertCommand(program, { version, cache, say, interrupted, exitWith });
 
 addAskCommand(program, { root, version, cache, say });
 addRosCommands(program, { root, version, cache, args: rosArgs, say });
