@@ -6,23 +6,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildGraphs } from '../../src/convert/build.js';
 import { openCheckpoint } from '../../src/convert/checkpoint.js';
-import { parseContract, type Contract } from '../../src/model/contract.js';
-import { loopDecoding, stepDecoding } from '../../src/model/decoding.js';
+import { decodeAction } from '../../src/model/actionTokens.js';
 import type { GenerationRequest } from '../../src/model/generation.js';
-import { graphFiles } from '../../src/model/graphs.js';
 import { recipeOf, seePictures } from '../../src/model/pictures.js';
+import { Predictor, readModelParts } from '../../src/model/predictor.js';
 import {
   actionPrompt,
   questionPrompt,
   tracePrompt,
   type PromptIds,
 } from '../../src/model/prompt.js';
-import { openRuntime, type Runtime } from '../../src/model/runtime.js';
-import { chooseProvider, openSession, type Session } from '../../src/model/session.js';
+import type { ModelSettings } from '../../src/model/protocol.js';
 import { Stopwatch } from '../../src/model/stopwatch.js';
-import { readTokenizer } from '../../src/model/tokenizer.js';
+import { parseTrace } from '../../src/model/traceGrammar.js';
 import {
   everyRow,
   joined,
@@ -36,6 +33,7 @@ import {
   sampled,
   stepLogits,
 } from '../support/reference.js';
+import { convertReference, type ReferenceModel } from '../support/referenceModel.js';
 import { largestDifference, temporaryFolder } from '../support/tinyMagma.js';
 
 const folder = fileURLToPath(new URL('../golden/magmaReference', import.meta.url));
@@ -60,15 +58,12 @@ interface Case {
 const { cases } = readJson(folder, 'expected.json') as { cases: Record<string, Case> };
 const names = Object.keys(cases);
 const expected = openExpected(folder);
-const tokenizer = readTokenizer(folder);
-const contract = tinyContract();
 const tolerance = 1e-4;
 
 const temporary = temporaryFolder();
-let runtime: Runtime;
-let step: Session;
-let loop: Session;
+let model: ReferenceModel;
 let table: Float32Array;
+
 interface Asked {
   readonly request: GenerationRequest;
   /** Of all crops of all pictures. */
@@ -76,16 +71,9 @@ interface Asked {
 }
 const asked = new Map<string, Asked>();
 
-/** Magma-8B's contract with the vocabulary of the tiny tokenizer. */
-function tinyContract(): Contract {
-  const model = readJson(magma8b, 'model.json') as { answers: { action: object } };
-  const action = { ...model.answers.action, vocabulary: 512 };
-  const text = JSON.stringify({ ...model, answers: { ...model.answers, action } });
-  return parseContract(text, JSON.stringify(readJson(magma8b, 'dataset_statistics.json')), folder);
-}
-
 function promptOf(name: string): PromptIds {
   const { request } = cases[name]!;
+  const { contract, tokenizer } = model;
   const prompt =
     name === 'action'
       ? actionPrompt(contract, tokenizer, request)
@@ -104,6 +92,7 @@ async function ask(name: string): Promise<Asked> {
     source: referencePicture(width, height, frame),
     segment,
   }));
+  const { contract, tokenizer, runtime } = model;
   const { encoder, crops } = recordingEncoder(runtime.vision);
   // No marks are drawn: the oracle's pictures are made without them.
   const visual = await seePictures(shown, [], recipeOf(contract), encoder, new Stopwatch(() => 0));
@@ -115,12 +104,10 @@ async function ask(name: string): Promise<Asked> {
 }
 
 beforeAll(async () => {
-  const built = buildGraphs(folder, contract, temporary.path, () => undefined);
-  runtime = await openRuntime(built.folder, { provider: 'cpu', threads: 1 });
-  const cpu = chooseProvider('cpu');
-  step = await openSession(join(built.folder, graphFiles.step), cpu, 1);
-  loop = await openSession(join(built.folder, graphFiles.decode), cpu, 1);
-  const { vocabulary, hiddenSize } = runtime.manifest.decoder;
+  const statistics = join(magma8b, 'dataset_statistics.json');
+  const flags = { statistics, unnormKey: 'bridge_orig' };
+  model = await convertReference(folder, join(temporary.path, 'magma'), flags);
+  const { vocabulary, hiddenSize } = model.runtime.manifest.decoder;
   const checkpoint = openCheckpoint(folder);
   const key = 'language_model.model.embed_tokens.weight';
   table = checkpoint.take(key, [vocabulary, hiddenSize]);
@@ -129,9 +116,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await runtime.release();
-  await step.release();
-  await loop.release();
+  await model.release();
   temporary.remove();
 });
 
@@ -141,7 +126,7 @@ describe.each(names)("Magma's own code on %s", (name) => {
 
   it('reads the same prompt, with both beginnings of text', () => {
     expect(promptOf(name).ids).toEqual(ids);
-    expect(ids.slice(0, 2)).toEqual(Array(2).fill(tokenizer.idOf('<|begin_of_text|>')));
+    expect(ids.slice(0, 2)).toEqual(Array(2).fill(model.tokenizer.idOf('<|begin_of_text|>')));
   });
 
   it('sees the same pixels', () => {
@@ -155,7 +140,7 @@ describe.each(names)("Magma's own code on %s", (name) => {
   });
 
   it('makes the same visual tokens, in the same order', () => {
-    const { hiddenSize } = runtime.manifest.decoder;
+    const { hiddenSize } = model.runtime.manifest.decoder;
     const { visual, rows } = mergedPrompt(request());
     const cells = grids.map(([down, across]) => down * 16 * (across * 16 + 1));
     expect(rows.length).toBe(cells.reduce((sum, count) => sum + count, 0));
@@ -168,7 +153,7 @@ describe.each(names)("Magma's own code on %s", (name) => {
   });
 
   it('merges them with the text at the same positions', () => {
-    const { hiddenSize } = runtime.manifest.decoder;
+    const { hiddenSize } = model.runtime.manifest.decoder;
     const merged = mergedEmbeddings(mergedPrompt(request()), table, hiddenSize);
     expect(merged.length).toBe(positions * hiddenSize);
     const means = meansOf(merged, hiddenSize);
@@ -177,23 +162,22 @@ describe.each(names)("Magma's own code on %s", (name) => {
 
   it('comes to the same logits', async () => {
     const values = expected(`${name}.logits`);
-    const { decoder } = runtime.manifest;
+    const { decoder } = model.runtime.manifest;
     const count = values.length / decoder.vocabulary;
-    const logits = await stepLogits(step, decoder, mergedPrompt(request()), tokens, count);
+    const logits = await stepLogits(model.step, decoder, mergedPrompt(request()), tokens, count);
     expect(largestDifference(logits, values)).toBeLessThan(tolerance);
   });
 
   it('gives the same answer, token by token, however it is decoded', async () => {
-    const answer = await runtime.generator.generate(request());
+    const answer = await model.runtime.generator.generate(request());
     expect(answer.tokens).toEqual(tokens);
     expect(answer.ended).toBe('eos');
-    if (name !== 'action') expect(tokenizer.decode(tokens.slice(0, -1))).toBe(text);
+    if (name !== 'action') expect(model.tokenizer.decode(tokens.slice(0, -1))).toBe(text);
     const scores = expected(`${name}.logProbabilities`);
     expect(largestDifference(answer.logProbabilities, scores)).toBeLessThan(tolerance);
-    const { decoder } = runtime.manifest;
     const input = mergedPrompt(request());
     const read = { ids: input.ids, visual: input.visual, visualPositions: input.rows };
-    for (const decoding of [stepDecoding(step, decoder), loopDecoding(loop, decoder)]) {
+    for (const decoding of model.decodings) {
       const { tokens: got } = await decoding.answer(read, request(), request().actionIds);
       expect(got).toEqual(tokens);
     }
@@ -206,5 +190,56 @@ describe('the layouts of Magma-8B', () => {
       asked.get(name)!.request.pictures.map(({ visual }) => visual.count),
     );
     expect(new Set(counts)).toEqual(new Set([272, 528, 1056]));
+  });
+});
+
+describe('what the answers mean', () => {
+  it('is one action: Magma, its processor and its program come to the same tokens as a Predictor', async () => {
+    const settings: ModelSettings = {
+      folder: model.folder,
+      cache: '',
+      robot: { robot: 'widowx250', baseFrame: 'base_link' },
+      cameras: { front: 'primary' },
+      provider: 'cpu',
+      threads: 1,
+      sliceTokens: 16,
+    };
+    const { size, request, tokens } = cases['action']!;
+    const predictor = new Predictor(readModelParts(settings), model.runtime, settings, () => 0);
+    const { width, height, data } = referencePicture(...size);
+    const { answer } = await predictor.predictAction({
+      stampNs: 5n,
+      episode: 1,
+      instruction: request.instruction,
+      images: {
+        front: {
+          kind: 'raw',
+          stampNs: 5n,
+          frameId: 'camera',
+          encoding: 'rgb8',
+          step: width * 3,
+          isBigEndian: false,
+          ...{ width, height, data },
+        },
+      },
+      joints: null,
+      endEffector: null,
+      gripper: null,
+    });
+    if (!answer.ok) throw new Error(answer.refusal.message);
+    expect(answer.value.tokens).toEqual(tokens);
+    expect(answer.value.chunk.kind).toBe('endEffectorDelta');
+    const endId = model.tokenizer.idOf('<|eot_id|>');
+    const decoded = decodeAction(tokens, model.contract.answers.action, endId);
+    // Centre i of 255 between edges at linspace(−1, 1, 256) lies at (2i + 1)/255 − 1; i = 512 − id − 1.
+    const centres = tokens.slice(0, 7).map((id) => (2 * Math.min(511 - id, 254) + 1) / 255 - 1);
+    expect(decoded.ok && largestDifference(decoded.value[0]!, centres)).toBeLessThan(1e-12);
+  });
+
+  it('is two traces', () => {
+    const { text } = cases['trace']!;
+    const traces = parseTrace(text, [1, 2, 3], model.contract.answers.trace!);
+    if (!traces.ok) throw new Error(traces.refusal.message);
+    expect(traces.value.length).toBe(2);
   });
 });

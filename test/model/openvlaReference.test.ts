@@ -4,22 +4,15 @@
  * test/oracle/openvla_reference.py ran the public code; expected.json says which versions.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { copyFileSync } from 'node:fs';
+import { cpSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { buildGraphs } from '../../src/convert/build.js';
 import { decodeAction } from '../../src/model/actionTokens.js';
 import { unnormalise } from '../../src/model/actionUnits.js';
-import { parseContract, type Contract } from '../../src/model/contract.js';
-import { loopDecoding, stepDecoding } from '../../src/model/decoding.js';
 import type { GenerationRequest } from '../../src/model/generation.js';
-import { graphFiles } from '../../src/model/graphs.js';
 import { recipeOf, seePictures } from '../../src/model/pictures.js';
 import { actionPrompt, type PromptIds } from '../../src/model/prompt.js';
-import { openRuntime, type Runtime } from '../../src/model/runtime.js';
-import { chooseProvider, openSession, type Session } from '../../src/model/session.js';
 import { Stopwatch } from '../../src/model/stopwatch.js';
-import { readTokenizer } from '../../src/model/tokenizer.js';
 import { hashedValues, writeHashedWeights, type HashedWeight } from '../support/hashedWeights.js';
 import {
   everyRow,
@@ -34,10 +27,10 @@ import {
   sampled,
   stepLogits,
 } from '../support/reference.js';
+import { convertReference, type ReferenceModel } from '../support/referenceModel.js';
 import { largestDifference, temporaryFolder } from '../support/tinyMagma.js';
 
 const golden = fileURLToPath(new URL('../golden/openvlaReference', import.meta.url));
-const openvla = fileURLToPath(new URL('../golden/openvla', import.meta.url));
 
 interface Case {
   /** Width, height of the camera's picture. */
@@ -58,17 +51,13 @@ const record = readJson(golden, 'expected.json') as {
 };
 const names = Object.keys(record.cases);
 const expected = openExpected(golden);
-const tokenizer = readTokenizer(golden);
-const contract = plainContract();
 const patches = 256;
 const actionIds = { first: 31744, end: 32000 };
 const tolerance = 1e-4;
 const table = hashedValues(record.weights['language_model.model.embed_tokens.weight']!);
 
 const temporary = temporaryFolder();
-let runtime: Runtime;
-let step: Session;
-let loop: Session;
+let model: ReferenceModel;
 
 interface Asked {
   readonly request: GenerationRequest;
@@ -77,20 +66,9 @@ interface Asked {
 }
 const asked = new Map<string, Asked>();
 
-/** OpenVLA-7B's contract without the centre crop, which is the evaluation's and not the processor's. */
-function plainContract(): Contract {
-  interface Model {
-    prompts: { action: { segments: { centreCropArea?: number }[] } };
-  }
-  const model = readJson(openvla, 'model.json') as Model;
-  for (const segment of model.prompts.action.segments) delete segment.centreCropArea;
-  const statistics = JSON.stringify(readJson(golden, 'dataset_statistics.json'));
-  return parseContract(JSON.stringify(model), statistics, golden);
-}
-
 function promptOf(name: string): PromptIds {
   const { instruction } = record.cases[name]!;
-  const prompt = actionPrompt(contract, tokenizer, { instruction });
+  const prompt = actionPrompt(model.contract, model.tokenizer, { instruction });
   if (!prompt.ok) throw new Error(prompt.refusal.message);
   return prompt.value;
 }
@@ -100,6 +78,7 @@ async function ask(name: string): Promise<Asked> {
   const [width, height] = record.cases[name]!.size;
   const { ids, images } = promptOf(name);
   const shown = images.map(({ segment }) => ({ source: referencePicture(width, height), segment }));
+  const { contract, tokenizer, runtime } = model;
   const { encoder, crops } = recordingEncoder(runtime.vision);
   const visual = await seePictures(shown, [], recipeOf(contract), encoder, new Stopwatch(() => 0));
   const pictures = images.map(({ position }, i) => ({ position, visual: visual[i]! }));
@@ -108,21 +87,17 @@ async function ask(name: string): Promise<Asked> {
 }
 
 beforeAll(async () => {
-  copyFileSync(join(golden, 'config.json'), join(temporary.path, 'config.json'));
-  writeHashedWeights(join(temporary.path, 'model.safetensors'), record.weights);
-  const cache = join(temporary.path, 'cache');
-  const built = buildGraphs(temporary.path, contract, cache, () => undefined);
-  runtime = await openRuntime(built.folder, { provider: 'cpu', threads: 1 });
-  const cpu = chooseProvider('cpu');
-  step = await openSession(join(built.folder, graphFiles.step), cpu, 1);
-  loop = await openSession(join(built.folder, graphFiles.decode), cpu, 1);
+  const source = join(temporary.path, 'checkpoint');
+  cpSync(golden, source, { recursive: true, filter: (path) => !path.includes('expected.') });
+  writeHashedWeights(join(source, 'model.safetensors'), record.weights);
+  model = await convertReference(source, join(temporary.path, 'openvla'), {
+    unnormKey: 'bridge_orig',
+  });
   for (const name of names) asked.set(name, await ask(name));
 });
 
 afterAll(async () => {
-  await runtime.release();
-  await step.release();
-  await loop.release();
+  await model.release();
   temporary.remove();
 });
 
@@ -147,7 +122,7 @@ describe.each(names)("OpenVLA's own code on %s", (name) => {
   });
 
   it('makes the same visual tokens, in the same order', () => {
-    const { hiddenSize } = runtime.manifest.decoder;
+    const { hiddenSize } = model.runtime.manifest.decoder;
     const { visual, rows } = mergedPrompt(request());
     expect(rows.length).toBe(patches);
     const some = everyRow(visual, hiddenSize, 16);
@@ -157,7 +132,7 @@ describe.each(names)("OpenVLA's own code on %s", (name) => {
   });
 
   it('merges them with the text at the same positions', () => {
-    const { hiddenSize } = runtime.manifest.decoder;
+    const { hiddenSize } = model.runtime.manifest.decoder;
     const merged = mergedEmbeddings(mergedPrompt(request()), table, hiddenSize);
     expect(merged.length).toBe(positions * hiddenSize);
     const means = meansOf(merged, hiddenSize);
@@ -165,8 +140,14 @@ describe.each(names)("OpenVLA's own code on %s", (name) => {
   });
 
   it('comes to the same logits', async () => {
-    const { decoder } = runtime.manifest;
-    const logits = await stepLogits(step, decoder, mergedPrompt(request()), tokens, tokens.length);
+    const { decoder } = model.runtime.manifest;
+    const logits = await stepLogits(
+      model.step,
+      decoder,
+      mergedPrompt(request()),
+      tokens,
+      tokens.length,
+    );
     // The oracle kept those of every 128th id, and of all action ids.
     const kept = Array.from({ length: decoder.vocabulary }, (_, id) => id).filter(
       (id) =>
@@ -177,20 +158,20 @@ describe.each(names)("OpenVLA's own code on %s", (name) => {
   });
 
   it('gives the same tokens, however they are decoded', async () => {
-    const answer = await runtime.generator.generate(request());
+    const answer = await model.runtime.generator.generate(request());
     expect(answer.tokens).toEqual(tokens);
     const scores = expected(`${name}.logProbabilities`);
     expect(largestDifference(answer.logProbabilities, scores)).toBeLessThan(tolerance);
-    const { decoder } = runtime.manifest;
     const input = mergedPrompt(request());
     const read = { ids: input.ids, visual: input.visual, visualPositions: input.rows };
-    for (const decoding of [stepDecoding(step, decoder), loopDecoding(loop, decoder)]) {
+    for (const decoding of model.decodings) {
       const { tokens: got } = await decoding.answer(read, request(), actionIds);
       expect(got).toEqual(tokens);
     }
   });
 
   it('makes the same action of them', () => {
+    const { contract, tokenizer } = model;
     const endId = tokenizer.idOf('</s>');
     const decoded = decodeAction([...tokens, endId], contract.answers.action, endId);
     if (!decoded.ok) throw new Error(decoded.refusal.message);

@@ -103,16 +103,7 @@ CONFIG = {
         **TOWER,
     },
 }
-PREPROCESSOR = {
-    "anyres_strategy": "crop",
-    "base_img_size": 512,
-    "do_convert_rgb": True,
-    "image_mean": [0.48145466, 0.4578275, 0.40821073],
-    "image_processor_type": "MagmaImageProcessor",
-    "image_std": [0.26862954, 0.26130258, 0.27577711],
-    "num_crops": 4,
-    "processor_class": "MagmaProcessor",
-}
+IMAGES = {"anyres_strategy": "crop", "base_img_size": 512, "num_crops": 4}
 # Llama 3's, as its tokenizer_config.json has it.
 CHAT_TEMPLATE = (
     "{% set loop_messages = messages %}{% for message in loop_messages %}{% set content = '<|start_header_id|>' + "
@@ -402,7 +393,7 @@ def visual_positions(ids, grids):
     return positions
 
 
-def save_checkpoint(model, tokenizer):
+def save_checkpoint(model, processor):
     """The files of a Hugging Face folder of Magma-8B, at the sizes of CONFIG."""
     weights = {name: value.bfloat16().contiguous() for name, value in model.state_dict().items()}
     names = sorted(weights)
@@ -414,10 +405,12 @@ def save_checkpoint(model, tokenizer):
     total = sum(value.numel() * value.element_size() for value in weights.values())
     files = {name: file for file, part in shards.items() for name in part}
     write("model.safetensors.index.json", {"metadata": {"total_size": total}, "weight_map": files})
-    write("config.json", CONFIG)
-    write("preprocessor_config.json", PREPROCESSOR)
+    config = model.config.to_diff_dict()
+    config["vision_config"]["mm_projector_type"] = CONFIG["vision_config"]["mm_projector_type"]
+    write("config.json", config)
+    processor.image_processor.save_pretrained(FOLDER)
     write("generation_config.json", {"bos_token_id": TEXT["bos_token_id"], "eos_token_id": TEXT["eos_token_id"]})
-    tokenizer.backend_tokenizer.save(os.path.join(FOLDER, "tokenizer.json"), pretty=False)
+    processor.tokenizer.backend_tokenizer.save(os.path.join(FOLDER, "tokenizer.json"), pretty=False)
     write("tokenizer_config.json", {
         "tokenizer_class": "PreTrainedTokenizerFast", "bos_token": "<|begin_of_text|>", "eos_token": "<|eot_id|>",
         "pad_token": "<pad>", "chat_template": CHAT_TEMPLATE, "clean_up_tokenization_spaces": False,
@@ -440,9 +433,8 @@ def main():
     magma = import_magma(options.magma)
     os.makedirs(FOLDER, exist_ok=True)
     tokenizer = make_tokenizer()
-    settings = {k: v for k, v in PREPROCESSOR.items() if k not in ("image_processor_type", "processor_class")}
     processor = magma["processing"].MagmaProcessor(
-        image_processor=magma["image_processing"].MagmaImageProcessor(**settings), tokenizer=tokenizer
+        image_processor=magma["image_processing"].MagmaImageProcessor(**IMAGES), tokenizer=tokenizer
     )
     model = make_model(magma)
     randomise(model)
@@ -458,7 +450,7 @@ def main():
             expected |= tensors
             margins.append(margin)
     assert min(margins) > 0.2, f"no clear answer: {margins}"
-    save_checkpoint(model, tokenizer)
+    save_checkpoint(model, processor)
     safetensors.torch.save_file(expected, os.path.join(FOLDER, "expected.safetensors"))
     versions = {
         "microsoft/Magma": options.commit, "torch": torch.__version__, "transformers": transformers.__version__,

@@ -85,15 +85,13 @@ CONFIG = {
     "use_fused_vision_backbone": True,
     "vision_backbone_id": "dinosiglip-vit-so-224px",
 }
-PREPROCESSOR = {
-    "image_processor_type": "PrismaticImageProcessor",
-    "image_resize_strategy": "resize-naive",
-    "input_sizes": [[3, 224, 224], [3, 224, 224]],
-    "interpolations": ["bicubic", "bicubic"],
-    "means": [[0.485, 0.456, 0.406], [0.5, 0.5, 0.5]],
-    "processor_class": "PrismaticProcessor",
-    "stds": [[0.229, 0.224, 0.225], [0.5, 0.5, 0.5]],
+IMAGES = {
     "use_fused_vision_backbone": True,
+    "image_resize_strategy": "resize-naive",
+    "input_sizes": [(3, 224, 224), (3, 224, 224)],
+    "interpolations": ["bicubic", "bicubic"],
+    "means": [(0.485, 0.456, 0.406), (0.5, 0.5, 0.5)],
+    "stds": [(0.229, 0.224, 0.225), (0.5, 0.5, 0.5)],
 }
 SPECIAL = {"<unk>": 0, "<s>": 1, "</s>": 2, "<PAD>": 32000}
 EMPTY_WORD = 29871
@@ -284,8 +282,10 @@ def main():
     prismatic = import_prismatic(options.openvla)
     os.makedirs(FOLDER, exist_ok=True)
     tokenizer = make_tokenizer()
-    settings = {k: v for k, v in PREPROCESSOR.items() if k not in ("image_processor_type", "processor_class")}
-    image_processor = prismatic["processing"].PrismaticImageProcessor(**settings)
+    # As convert_openvla_weights_to_hf.py makes openvla-7b's: what it normalises with is rounded to bf16.
+    torch.set_default_dtype(torch.bfloat16)
+    image_processor = prismatic["processing"].PrismaticImageProcessor(**IMAGES)
+    torch.set_default_dtype(torch.float32)
     processor = prismatic["processing"].PrismaticProcessor(image_processor, tokenizer)
     own = {key: value for key, value in CONFIG.items() if key != "timm_model_args"}
     model = prismatic["modeling"].OpenVLAForActionPrediction(prismatic["configuration"].OpenVLAConfig(**own)).eval()
@@ -297,8 +297,8 @@ def main():
             expected |= tensors
             margins.append(margin)
     assert min(margins) > 0.01, f"no clear answer: {margins}"
-    write("config.json", CONFIG)
-    write("preprocessor_config.json", PREPROCESSOR)
+    write("config.json", {**model.config.to_diff_dict(), "timm_model_args": CONFIG["timm_model_args"]})
+    image_processor.save_pretrained(FOLDER)
     write("generation_config.json", {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 32000})
     write("dataset_statistics.json", CONFIG["norm_stats"])
     tokenizer.backend_tokenizer.save(os.path.join(FOLDER, "tokenizer.json"), pretty=False)  # warns of the ids left out
