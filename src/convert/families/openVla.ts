@@ -8,7 +8,7 @@ import type { CheckpointFolder } from '../checkpointFolder.js';
 import { parseSection, timmVit } from '../towerConfig.js';
 import { endEffectorDeltas, type Family, type FamilyOptions, type ModelJson } from './family.js';
 
-const size = z.int().positive();
+const count = z.int().positive();
 const rgb = z.tuple([z.number(), z.number(), z.number()]);
 
 /** Values that change prompt, pictures or arithmetic, and the only one this family has code for. */
@@ -19,17 +19,17 @@ const configSchema = z.looseObject({
   /** Others were trained with other prompts: vicuna-v15-7b is OpenVLA v0.1. */
   llm_backbone_id: z.literal('llama2-7b-pure'),
   timm_model_ids: z.array(z.string()).length(2),
-  image_sizes: z.array(size).length(2),
+  image_sizes: z.array(count).length(2),
   pad_token_id: z.int(),
-  pad_to_multiple_of: size,
+  pad_to_multiple_of: count,
   n_action_bins: z.int().min(2),
-  text_config: z.looseObject({ vocab_size: size }),
+  text_config: z.looseObject({ vocab_size: count }),
   norm_stats: z.record(z.string(), z.unknown()).nullish(),
 });
 
 const preprocessorSchema = z.looseObject({
   image_resize_strategy: z.literal('resize-naive'),
-  input_sizes: z.array(z.tuple([z.literal(3), size, size])).length(2),
+  input_sizes: z.array(z.tuple([z.literal(3), count, count])).length(2),
   interpolations: z.array(z.literal('bicubic')).length(2),
   means: z.array(rgb).length(2),
   stds: z.array(rgb).length(2),
@@ -129,15 +129,17 @@ function recipes(
 
 /** Both towers see one picture, resized once. */
 function pictureSize(config: Config, folder: CheckpointFolder): readonly [number, number] {
-  const { input_sizes: sizes } = readPreprocessor(folder);
-  const [height, width] = [config.image_sizes[0]!, config.image_sizes[0]!];
-  sizes.forEach(([, h, w], i) => {
-    const expected = config.image_sizes[i]!;
-    if (h === expected && w === expected && h === height) return;
+  const [size, other] = [config.image_sizes[0]!, config.image_sizes[1]!];
+  if (size !== other) {
+    const where = `${folder.file('config.json')}: image_sizes`;
+    throw new ModelError(where, `${size} and ${other}`, 'one size, of the one picture both see');
+  }
+  readPreprocessor(folder).input_sizes.forEach(([, height, width], i) => {
+    if (height === size && width === size) return;
     const where = `${folder.file('preprocessor_config.json')}: input_sizes.${i}`;
-    throw new ModelError(where, `${h}×${w}`, `${height}×${width}, as image_sizes of config.json`);
+    throw new ModelError(where, `${height}×${width}`, `${size}×${size}, as config.json says`);
   });
-  return [height, width];
+  return [size, size];
 }
 
 /** The visual tokens stand where this token would: no text has it. */
