@@ -1,6 +1,6 @@
 /** `magma-vla ask`, wired as main.ts wires the others: arguments in, answers out, exit code 1 where one is refused. */
 import { writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
 import { integer } from './commands/argument.js';
 import { ask, type AskRequest, type Wanted } from './commands/ask.js';
@@ -11,8 +11,6 @@ import { encodeJpeg, encodePng } from './image/codec.js';
 import type { ProviderSetting } from './model/session.js';
 
 export interface AskCommandOptions {
-  /** Of this package. */
-  readonly root: string;
   readonly version: string;
   /** Where converted graphs are kept. */
   readonly cache: string;
@@ -38,14 +36,14 @@ interface AskFlags {
 }
 
 export function addAskCommand(program: Command, options: AskCommandOptions): void {
-  const { root, version, cache, say } = options;
+  const { version, cache, say } = options;
   program
     .command('ask')
     .description(
       'questions about a picture, a video or a screenshot, for a model that was trained to answer them (Magma-8B)',
     )
     .argument('[questions...]', 'each is asked about the same pictures, which are encoded once')
-    .option('--model <folder>', 'model folder', join(root, 'models', 'nano'))
+    .requiredOption('--model <folder>', 'model folder; models/nano was not trained to answer')
     .addOption(
       new Option('--provider <name>', 'ONNX Runtime execution provider')
         .choices(['auto', 'cuda', 'webgpu', 'cpu'])
@@ -70,7 +68,7 @@ export function addAskCommand(program: Command, options: AskCommandOptions): voi
     .action(async (questions: readonly string[], flags: AskFlags) => {
       const request = requestFrom(questions, flags, cache, say);
       const { result, picture } = await ask({ ...request, ...printerFor(flags) });
-      if (result.answers.some(({ answer }) => !answer.ok)) process.exitCode = 1;
+      if (result.answers.some(({ refused }) => refused !== null)) process.exitCode = 1;
       if (flags.out !== undefined) {
         const drawn = answeredPicture(picture, result);
         const isPng = flags.out.endsWith('.png');
@@ -168,7 +166,7 @@ function printerFor({ json }: AskFlags): Pick<AskRequest, 'onQuestion' | 'onText
       const lines = answerLines(answered);
       if (!out.isTTY) write(lines);
       // The words stand there already.
-      else write(['', ...lines.slice(answered.answer.ok ? 1 : 0)]);
+      else write(answered.said ? ['', ...lines.slice(1)] : lines);
     },
   };
 }

@@ -412,7 +412,7 @@ const exitWith = (code: number): void => void (process.exitCode = code);
 
 addConvertCommand(program, { version, cache, say, interrupted, exitWith });
 
-addAskCommand(program, { root, version, cache, say });
+addAskCommand(program, { version, cache, say });
 addRosCommands(program, { root, version, cache, args: rosArgs, say });
 
 program

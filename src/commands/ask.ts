@@ -7,17 +7,16 @@ import { openGraphs } from '../convert/build.js';
 import { DataError } from '../errors.js';
 import type { Box } from '../image/boxes.js';
 import { marksOfInterest } from '../model/marks.js';
-import type { Outcome } from '../model/protocol.js';
 import {
   Questions,
   readQuestionParts,
-  type AskOptions,
+  type ScreenPlace,
   type Seen,
   type TextAnswer,
 } from '../model/questions.js';
 import { openRuntime } from '../model/runtime.js';
 import type { ProviderSetting } from '../model/session.js';
-import type { Answer, Mark, Pixel, RgbImage } from '../types.js';
+import type { Answer, Mark, RgbImage } from '../types.js';
 import { boxesFrom, pointsFrom } from './askMarks.js';
 import { readMany, readOne, type AskedPicture, type PictureSource } from './askPictures.js';
 import { loadProgress, seconds } from './loadProgress.js';
@@ -54,23 +53,24 @@ export interface Answered {
   readonly question: string;
   /** Of this answer; what the picture took is in `AskResult`. */
   readonly ms: number;
-  readonly answer:
-    | {
-        readonly ok: true;
-        /** Without space around it. */
-        readonly text: string;
-        /** False: cut off. */
-        readonly isWhole: boolean;
-        readonly confidence: number;
-        readonly tokens: number;
-        /** Where marks are, px. */
-        readonly marks?: readonly Mark[];
-        /** Where to click, px, and the box that is named. */
-        readonly at?: Pixel;
-        readonly mark?: number | null;
-        readonly box?: Box | null;
-      }
-    | { readonly ok: false; readonly because: string };
+  /** What the model said; null where the question was not put, or where it said no words. */
+  readonly said: Said | null;
+  /** Why that is no answer; null where it is one. */
+  readonly refused: string | null;
+  /** Where it sees the marks, px. */
+  readonly marks?: readonly Mark[];
+  /** Where to click, px, and the box that is named. */
+  readonly place?: ScreenPlace & { readonly box: Box | null };
+}
+
+export interface Said {
+  /** Without space around it. */
+  readonly text: string;
+  /** False: cut off. */
+  readonly isWhole: boolean;
+  /** 0 … 1 */
+  readonly confidence: number;
+  readonly tokens: number;
 }
 
 export interface AskResult {
@@ -209,41 +209,39 @@ async function answered(
   boxes: readonly Box[],
   { maxTokens, onText }: AskRequest,
 ): Promise<Answered> {
-  const options: AskOptions = {
+  const { answer, timing } = await questions.ask(seen, question, {
     ...(maxTokens === undefined ? {} : { maxTokens }),
     ...(onText ? { onText } : {}),
-  };
-  const told = <T>(
-    { answer, timing }: Outcome<T>,
-    saidOf: (value: T) => TextAnswer,
-    more: (value: T) => object,
-  ): Answered => {
-    const ms = timing.totalMs;
-    if (!answer.ok) return { question, ms, answer: { ok: false, because: answer.refusal.message } };
-    const { text, isWhole, confidence, tokens } = saidOf(answer.value);
-    const words = { text: text.trim(), isWhole, confidence, tokens: tokens.length };
-    return { question, ms, answer: { ok: true, ...words, ...more(answer.value) } };
-  };
+  });
+  const asked = { question, ms: timing.totalMs };
+  if (!answer.ok) return { ...asked, said: null, refused: answer.refusal.message };
+  const { text, isWhole, confidence, tokens } = answer.value;
+  const said = { text: text.trim(), isWhole, confidence, tokens: tokens.length };
+  const meant = meaningOf(answer.value, questions, seen, boxes);
+  if (!meant.ok) return { ...asked, said, refused: meant.refusal.message };
+  return { ...asked, said, refused: null, ...meant.value };
+}
+
+function meaningOf(
+  said: TextAnswer,
+  questions: Questions,
+  seen: Seen,
+  boxes: readonly Box[],
+): Answer<Pick<Answered, 'marks' | 'place'>> {
   switch (seen.kind) {
     case 'question':
     case 'video':
-      return told(
-        await questions.ask(seen, question, options),
-        (said) => said,
-        () => ({}),
-      );
-    case 'location':
-      return told(
-        await questions.locate(seen, options),
-        ({ said }) => said,
-        ({ marks }) => ({ marks }),
-      );
-    case 'interface':
-      return told(
-        await questions.findOnScreen(seen, question, options),
-        ({ said }) => said,
-        ({ at, mark }) => ({ at, mark, box: mark === null ? null : boxes[mark]! }),
-      );
+      return { ok: true, value: {} };
+    case 'location': {
+      const marks = questions.marksIn(said, seen);
+      return marks.ok ? { ok: true, value: { marks: marks.value } } : marks;
+    }
+    case 'interface': {
+      const place = questions.placeIn(said, seen);
+      if (!place.ok) return place;
+      const { at, mark } = place.value;
+      return { ok: true, value: { place: { at, mark, box: mark === null ? null : boxes[mark]! } } };
+    }
   }
 }
 

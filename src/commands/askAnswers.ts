@@ -1,23 +1,25 @@
 /** Answers to questions for people: lines of text, and the picture they are about with what they point at drawn in. */
 import type { Box } from '../image/boxes.js';
 import { copyImage, drawCircle, drawOutlinedLine, drawText, markColour } from '../image/draw.js';
-import type { RgbImage } from '../types.js';
+import type { Pixel, RgbImage } from '../types.js';
 import type { Answered, AskResult } from './ask.js';
-import { seconds } from './loadProgress.js';
 
-/** What an answer says, one or more lines; why there is none, where it was refused. */
-export function answerLines({ answer, ms }: Answered): readonly string[] {
-  if (!answer.ok) return [`refused: ${answer.because}`];
-  const { text, isWhole, confidence, tokens, marks, at, mark } = answer;
-  const place = ({ x, y }: { x: number; y: number }): string =>
-    `[${x.toFixed(0)}, ${y.toFixed(0)}] px`;
-  const box = mark === null || mark === undefined ? '' : `, box ${mark}`;
+/** What the model said, what it means, and why that is no answer where it is none. */
+export function answerLines({ said, refused, marks, place, ms }: Answered): readonly string[] {
+  const at = ({ x, y }: Pixel): string => `[${x.toFixed(0)}, ${y.toFixed(0)}] px`;
+  const box = place?.mark == null ? '' : `, box ${place.mark}`;
+  const cutOff =
+    said && !said.isWhole ? [`(cut off after ${said.tokens} tokens: --max-tokens)`] : [];
   return [
-    text,
-    ...(isWhole ? [] : [`(cut off after ${tokens} tokens: --max-tokens)`]),
-    ...(marks ?? []).map((located) => `  mark ${located.id} at ${place(located.at)}`),
-    ...(at ? [`  click at ${place(at)}${box}`] : []),
-    `  (${tokens} tokens in ${seconds(ms)}, confidence ${confidence.toFixed(2)})`,
+    ...(said ? [said.text, ...cutOff] : []),
+    ...(refused === null ? [] : [`refused: ${refused}`]),
+    ...(marks ?? []).map((mark) => `  mark ${mark.id} at ${at(mark.at)}`),
+    ...(place ? [`  click at ${at(place.at)}${box}`] : []),
+    ...(said
+      ? [
+          `  (${said.tokens} tokens in ${ms.toFixed(0)} ms, confidence ${said.confidence.toFixed(2)})`,
+        ]
+      : []),
   ];
 }
 
@@ -32,12 +34,11 @@ export function answeredPicture(picture: RgbImage, result: AskResult): RgbImage 
     drawText(drawn, String(k), { x: box.x + width, y: box.y + width }, height, grey.colour);
   });
   for (const { at } of result.marks) drawCircle(drawn, at, 3 * width, grey);
-  result.answers.forEach(({ answer }, i) => {
-    if (!answer.ok) return;
+  result.answers.forEach(({ marks, place }, i) => {
     const pen = { colour: markColour(i + 1), width, opacity: 1 };
-    if (answer.box) drawOutlinedLine(drawn, outlineOf(answer.box), pen);
-    if (answer.at) drawCircle(drawn, answer.at, 3 * width, pen);
-    for (const { id, at } of answer.marks ?? []) {
+    if (place?.box) drawOutlinedLine(drawn, outlineOf(place.box), pen);
+    if (place) drawCircle(drawn, place.at, 3 * width, pen);
+    for (const { id, at } of marks ?? []) {
       const colour = markColour(id);
       drawCircle(drawn, at, 3 * width, { colour, width, opacity: 1 });
       drawText(drawn, String(id), { x: at.x + 4 * width, y: at.y - 4 * width }, 5 * width, colour);
@@ -46,7 +47,7 @@ export function answeredPicture(picture: RgbImage, result: AskResult): RgbImage 
   return drawn;
 }
 
-function outlineOf({ x, y, width, height }: Box) {
+function outlineOf({ x, y, width, height }: Box): readonly Pixel[] {
   const [right, bottom] = [x + width, y + height];
   return [
     { x, y },

@@ -70,15 +70,8 @@ export interface TextAnswer {
   readonly tokens: readonly number[];
 }
 
-/** Marks as the model sees them, px, and its words. */
-export interface LocatedMarks {
-  readonly said: TextAnswer;
-  readonly marks: readonly Mark[];
-}
-
-/** A place of the screen, px, the number of the box around it where the model names one, and its words. */
-export interface FoundOnScreen {
-  readonly said: TextAnswer;
+/** A place of the screen, px, and the number of the box around it where the model names one. */
+export interface ScreenPlace {
   readonly at: Pixel;
   readonly mark: number | null;
 }
@@ -167,33 +160,21 @@ export class Questions {
     return outcomeOf(answer, stopwatch);
   }
 
-  /** Where the model sees each mark; it may leave marks out. Refused: anything but Magma's sentence. */
-  async locate(seen: Seen, options: AskOptions = {}): Promise<Outcome<LocatedMarks>> {
-    const { answer, timing } = await this.ask(seen, '', options);
+  /** Where an answer to `lookForMarks` sees each mark, px; it may leave marks out. Refused: any other sentence. */
+  marksIn(said: TextAnswer, seen: Seen): Answer<readonly Mark[]> {
     const { grid } = this.contract.answers.location!;
-    const read = whole(answer, (said) => {
-      const located = parseLocations(said.text, seen.drawn, { grid });
-      if (!located.ok) return located;
-      const marks = located.value.map(({ id, at }) => ({ id, at: pixelFromCell(at, seen, grid) }));
-      return accept({ said, marks });
-    });
-    return { answer: read, timing };
+    const located = whole(said, (text) => parseLocations(text, seen.drawn, { grid }));
+    if (!located.ok) return located;
+    const inPixels = located.value.map(({ id, at }) => ({ id, at: pixelFromCell(at, seen, grid) }));
+    return accept(inPixels);
   }
 
-  /** Where to click for what is asked. Refused: anything but Magma's sentence. */
-  async findOnScreen(
-    seen: Seen,
-    task: string,
-    options: AskOptions = {},
-  ): Promise<Outcome<FoundOnScreen>> {
-    const { answer, timing } = await this.ask(seen, task, options);
-    const read = whole(answer, (said) => {
-      const target = parseScreenTarget(said.text, seen.drawn);
-      if (!target.ok) return target;
-      const { at, mark } = target.value;
-      return accept({ said, mark, at: { x: at.x * seen.width, y: at.y * seen.height } });
-    });
-    return { answer: read, timing };
+  /** Where an answer to `lookAtScreen` says to click. Refused: any other sentence. */
+  placeIn(said: TextAnswer, seen: Seen): Answer<ScreenPlace> {
+    const target = whole(said, (text) => parseScreenTarget(text, seen.drawn));
+    if (!target.ok) return target;
+    const { at, mark } = target.value;
+    return accept({ mark, at: { x: at.x * seen.width, y: at.y * seen.height } });
   }
 
   async #look(
@@ -296,11 +277,10 @@ function textSoFar(tokens: readonly number[], tokenizer: Tokenizer): string {
 }
 
 /** An answer of a grammar must have come to its end. */
-function whole<T>(answer: Answer<TextAnswer>, parse: (said: TextAnswer) => Answer<T>): Answer<T> {
-  if (!answer.ok) return answer;
-  const { isWhole, tokens } = answer.value;
-  if (isWhole) return parse(answer.value);
-  return refuse('malformedAnswer', 'answer', `${tokens.length} tokens without the end`, 'the end');
+function whole<T>(said: TextAnswer, parse: (text: string) => Answer<T>): Answer<T> {
+  if (said.isWhole) return parse(said.text);
+  const got = `${said.tokens.length} tokens without the end`;
+  return refuse('malformedAnswer', 'answer', got, 'the end');
 }
 
 const ids = (marks: readonly Mark[]): readonly number[] => marks.map(({ id }) => id);

@@ -76,9 +76,9 @@ const request = (more: Partial<AskRequest> = {}): AskRequest => ({
 
 /** Random weights seldom end an answer: it is cut off, and its words are what they are. */
 const textOf = ({ answers }: AskResult, at = 0): string => {
-  const { answer } = answers[at]!;
-  if (!answer.ok) throw new Error(answer.because);
-  return answer.text;
+  const { said, refused } = answers[at]!;
+  if (!said) throw new Error(refused!);
+  return said.text;
 };
 
 describe('a question', () => {
@@ -91,7 +91,7 @@ describe('a question', () => {
       kind: 'question',
       pictures: [picturePath],
       ranWith: { provider: 'cpu', decoding: 'loop' },
-      answers: [{ question: 'pick the red block', answer: { ok: true, tokens: 24 } }],
+      answers: [{ question: 'pick the red block', said: { tokens: 24 }, refused: null }],
     });
     expect(textOf(result)).not.toBe('');
     expect(textOf(again.result)).toBe(textOf(result));
@@ -108,8 +108,8 @@ describe('a question', () => {
     expect(textOf(result, 1)).toBe(textOf(alone.result));
     expect(textOf(result, 2)).toBe(textOf(result, 0));
     expect(textOf(result, 1)).not.toBe(textOf(result, 0));
-    expect(streamed.result.answers.map(({ answer }) => answer)).toEqual(
-      result.answers.map(({ answer }) => answer),
+    expect(streamed.result.answers.map(({ said }) => said)).toEqual(
+      result.answers.map(({ said }) => said),
     );
   });
 
@@ -146,7 +146,7 @@ describe('a question', () => {
   it('that does not fit is refused, and the next one is answered', async () => {
     const questions = ['pick '.repeat(3000), 'pick the red block'];
     const { result } = await ask(request({ questions }));
-    expect(result.answers.map(({ answer }) => answer.ok)).toEqual([false, true]);
+    expect(result.answers.map(({ said }) => said !== null)).toEqual([false, true]);
     expect(answerLines(result.answers[0]!)[0]).toMatch(
       /^refused: prompt, length: got \d+ positions/,
     );
@@ -161,27 +161,33 @@ describe('marks and screens', () => {
       { id: 1, at: { x: 10, y: 20 } },
       { id: 2, at: { x: 40, y: 30 } },
     ]);
-    expect(result.answers[0]!.answer).toMatchObject({ ok: false });
+    // What it said is kept beside the reason.
+    expect(result.answers[0]).toMatchObject({
+      said: { isWhole: false },
+      refused: 'answer: got 24 tokens without the end, expected the end',
+    });
     expect(picture).toEqual(noise(0));
     const corners = await ask(request({ wanted: { kind: 'location' }, questions: [''] }));
     expect(corners.result.marks.length).toBeGreaterThan(0);
     const screen = { kind: 'interface', marks: '10,10,20,20' } as const;
     const { result: asked } = await ask(request({ wanted: screen }));
     expect(asked.boxes).toEqual([{ x: 10, y: 10, width: 20, height: 20 }]);
-    expect(asked.answers[0]!.answer).toMatchObject({ ok: false });
+    expect(asked.answers[0]!.refused).not.toBeNull();
   });
 
   it('are drawn back into a copy of the picture', () => {
     const source = { height: 60, width: 80, data: new Uint8Array(60 * 80 * 3) };
-    const said = { ok: true, text: '', isWhole: true, confidence: 1, tokens: 3 } as const;
+    const said = { text: 'There.', isWhole: true, confidence: 1, tokens: 3 };
     const box = { x: 10, y: 10, width: 30, height: 20 };
+    const asked = { question: 'q', ms: 7.6 };
     const result: AskResult = {
       model: 'm',
       ranWith: { sha256: '', provider: 'cpu', decoding: 'loop' },
       ...{ kind: 'interface', pictures: ['p'], picturesMs: 1, marks: [], boxes: [box] },
       answers: [
-        { question: 'q', ms: 1, answer: { ...said, at: { x: 60, y: 40 }, mark: 0, box } },
-        { question: 'q', ms: 1, answer: { ok: false, because: 'prose' } },
+        { ...asked, said, refused: null, place: { at: { x: 60, y: 40 }, mark: 0, box } },
+        { ...asked, said: null, refused: 'too long' },
+        { ...asked, said: { ...said, isWhole: false }, refused: 'prose' },
       ],
     };
     const drawn = answeredPicture(source, result);
@@ -194,11 +200,16 @@ describe('marks and screens', () => {
     expect(at(75, 5)).toEqual([0, 0, 0]);
     expect(source.data.every((value) => value === 0)).toBe(true);
     expect(answerLines(result.answers[0]!)).toEqual([
-      '',
+      'There.',
       '  click at [60, 40] px, box 0',
-      '  (3 tokens in 0.0 s, confidence 1.00)',
+      '  (3 tokens in 8 ms, confidence 1.00)',
     ]);
-    expect(answerLines(result.answers[1]!)).toEqual(['refused: prose']);
+    expect(answerLines(result.answers[1]!)).toEqual(['refused: too long']);
+    expect(answerLines(result.answers[2]!).slice(0, 3)).toEqual([
+      'There.',
+      '(cut off after 3 tokens: --max-tokens)',
+      'refused: prose',
+    ]);
   });
 });
 
@@ -348,7 +359,7 @@ describe('the command line', () => {
     const said: string[] = [];
     const cache = join(folder.path, 'cache');
     const say = (line: string): void => void said.push(line);
-    addAskCommand(program, { root: folder.path, version: '0', cache, say });
+    addAskCommand(program, { version: '0', cache, say });
     const out = join(folder.path, 'out.png');
     const argv = ['ask', '--model', model, '--provider', 'cpu', '--bag', bagPath, '--at', '0.5s'];
     await program.parseAsync([...argv, '--screen', '--out', out, 'pick the red block'], {

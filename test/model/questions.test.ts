@@ -199,15 +199,12 @@ describe('marks', () => {
     const seen = valueOf(await questions.lookForMarks(source, marks));
     expect(script.crops.map(digest)).toEqual([digest(cropTensor(drawMarks(source, marks), rule))]);
     script.ids = says('Mark 1 at [20,80]. Mark 2 at [100,120]');
-    const { answer } = await questions.locate(seen);
+    const { answer } = await questions.ask(seen, '');
     // Cells of 128/256 × 64/256 px; their centres.
-    expect(valueOf(answer)).toMatchObject({
-      said: { isWhole: true },
-      marks: [
-        { id: 1, at: { x: 20.5 / 2, y: 80.5 / 4 } },
-        { id: 2, at: { x: 100.5 / 2, y: 120.5 / 4 } },
-      ],
-    });
+    expect(valueOf(questions.marksIn(valueOf(answer), seen))).toEqual([
+      { id: 1, at: { x: 20.5 / 2, y: 80.5 / 4 } },
+      { id: 2, at: { x: 100.5 / 2, y: 120.5 / 4 } },
+    ]);
   });
 
   it.each([
@@ -218,7 +215,8 @@ describe('marks', () => {
     const { questions, script } = opened();
     const seen = valueOf(await questions.lookForMarks(picture(64, 128), marks));
     script.ids = ids;
-    expect((await questions.locate(seen)).answer).toMatchObject({
+    const said = valueOf((await questions.ask(seen, '')).answer);
+    expect(questions.marksIn(said, seen)).toMatchObject({
       refusal: { kind: 'malformedAnswer', message: expect.stringContaining(message) },
     });
   });
@@ -247,8 +245,8 @@ describe('a screenshot', () => {
     const shown = cropTensor(drawNumberedBoxes(source, boxes), rule);
     expect(script.crops.map(digest)).toEqual([digest(shown)]);
     script.ids = says('Coordinate: (0.17, 0.43). Mark: 1.');
-    const { answer } = await questions.findOnScreen(seen, 'Go to the top ranked post');
-    expect(valueOf(answer)).toMatchObject({
+    const { answer } = await questions.ask(seen, 'Go to the top ranked post');
+    expect(valueOf(questions.placeIn(valueOf(answer), seen))).toEqual({
       at: { x: expect.closeTo(34, 9), y: expect.closeTo(43, 9) },
       mark: 1,
     });
@@ -258,11 +256,15 @@ describe('a screenshot', () => {
     const { questions, script } = opened();
     const seen: Seen = valueOf(await questions.lookAtScreen(picture(100, 200), []));
     script.ids = says('Coordinate: (0.17, 0.43).');
-    const { answer } = await questions.findOnScreen(seen, 'Go to the top ranked post');
-    expect(valueOf(answer)).toMatchObject({ mark: null });
+    const placed = async () => {
+      const { answer } = await questions.ask(seen, 'Go to the top ranked post');
+      return questions.placeIn(valueOf(answer), seen);
+    };
+    expect(valueOf(await placed())).toMatchObject({ mark: null });
     script.ids = says('Coordinate: (0.17, 0.43). Mark: 3.');
-    const named = await questions.findOnScreen(seen, 'Go to the top ranked post');
-    expect(named.answer).toMatchObject({ refusal: { message: expect.stringContaining('none') } });
+    expect(await placed()).toMatchObject({
+      refusal: { message: expect.stringContaining('one of the boxes drawn: none') },
+    });
   });
 
   it('with a box outside is refused', async () => {
