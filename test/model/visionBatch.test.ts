@@ -39,7 +39,7 @@ describe('encodeTogether', () => {
   it('puts pictures of one canvas above each other, and gives each its own tokens', async () => {
     const { vision, asked } = rowReader();
     const pictures = [picture(1, 2, 3), picture(2, 2, 3)];
-    const visual = await encodeTogether(vision, pictures);
+    const visual = await encodeTogether(vision, pictures, 12);
     expect(asked.map(({ canvas }) => canvas)).toEqual([{ rows: 4, cols: 3, height: 8, width: 6 }]);
     expect(visual.map(({ count }) => count)).toEqual([2, 2]);
     expect(visual.map(({ data }) => Array.from(data))).toEqual([
@@ -55,13 +55,13 @@ describe('encodeTogether', () => {
     expect(visual.map(({ data }) => data[0])).toEqual([1, 2, 3]);
   });
 
-  it('runs again where the pixels of a run would be too many', async () => {
+  it('runs again where the crops of a run would be too many', async () => {
     const { vision, asked } = rowReader();
-    // 2×2 px each: two of them in 11 px.
+    // Two crops each: two pictures in five crops.
     const visual = await encodeTogether(
       vision,
-      [1, 2, 3, 4, 5].map((v) => picture(v)),
-      11,
+      [1, 2, 3, 4, 5].map((v) => picture(v, 1, 2)),
+      5,
     );
     expect(asked.map(({ canvas }) => canvas.rows)).toEqual([2, 2, 1]);
     expect(visual.map(({ data }) => data[0])).toEqual([1, 2, 3, 4, 5]);
@@ -111,7 +111,7 @@ describe('encodeTogether on the graphs', () => {
     };
     // Other pictures of the same canvas between them, so that an exchange would show.
     const pictures = names.flatMap((name) => [expectedCrops(name), mirrored(name)]);
-    const visual = await encodeTogether(runtime.vision, pictures);
+    const visual = await encodeTogether(runtime.vision, pictures, 12);
     for (const [k, name] of names.entries()) {
       const torch = expectedTensor(`${name}.visual`);
       expect(largestDifference(visual[2 * k]!.data, torch)).toBeLessThan(1e-5);
