@@ -12,6 +12,8 @@ import { openSafetensors, type SafetensorsFile, type SourceTensor } from './safe
 export interface Checkpoint {
   /** Absolute or caller-relative paths of the files that hold the weights, in a stable order. */
   readonly files: readonly string[];
+  /** Of every tensor there is, by name. */
+  readonly shapes: ReadonlyMap<string, readonly number[]>;
   /** The tensor as fp32, row-major. @throws ModelError: missing, or another shape. */
   take(name: string, shape: readonly number[]): Float32Array;
   /** The same tensor, to be read in pieces; it counts as taken. */
@@ -36,6 +38,7 @@ export function openCheckpoint(folder: string): Checkpoint {
   };
   return {
     files: files.map((file) => file.path),
+    shapes: new Map([...fileOf].map(([name, file]) => [name, file.entries.get(name)!.shape])),
     take: (name, shape) => fileWith(name, shape).readFloat32(name),
     source: (name, shape) => fileWith(name, shape).source(name),
     assertAllTaken: (ignored) => {

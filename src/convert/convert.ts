@@ -14,6 +14,7 @@ import { recordName, type ConversionRecord, type FileRecord } from './conversion
 import type { ConversionWatch } from './conversionWatch.js';
 import { builderVersion, planGraphs } from './graphPlan.js';
 import { Journal } from './journal.js';
+import { checkTensors } from './keyLayout.js';
 import { Partial } from './partial.js';
 import { conversionIdentity, readSources } from './sources.js';
 import { StorageError } from './storageError.js';
@@ -69,7 +70,8 @@ async function convertInto(
   const checkpoint = openCheckpoint(source);
   const open: { close(): void }[] = [checkpoint];
   try {
-    // 1. What the checkpoint is, to the last bit.
+    // 1. That it is all there; then what it is, to the last bit.
+    checkTensors(checkpoint.shapes, config, source);
     const sources = await readSources(source, partial.sources, watch);
     const identity = conversionIdentity(sources, layout, format);
     const journal = new Journal(partial.journal, identity);

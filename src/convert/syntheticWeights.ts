@@ -55,6 +55,7 @@ export function syntheticCheckpoint(tensors: readonly TensorSpec[], seed: number
   };
   return {
     files: [],
+    shapes: new Map(tensors.map(({ key, shape }) => [key, shape])),
     source,
     take: (key, shape) => {
       const data = new Float32Array(elementsOf(shape));
