@@ -129,6 +129,8 @@ async function runConvert(
     bytes: record.files.reduce((sum, file) => sum + file.bytes, 0),
     sourceBytes: record.source.files.reduce((sum, file) => sum + file.bytes, 0),
     error: errorSummary(record),
+    /** Of this process, bytes. */
+    peakMemory: process.resourceUsage().maxRSS * 1024,
     notes: record.notes,
   };
 }
