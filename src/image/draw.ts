@@ -83,18 +83,19 @@ export function drawArrow(image: RgbImage, from: Pixel, to: Pixel, pen: Pen): vo
 
 /**
  * Where a mark is predicted to go: from `start` through `future`, one dot per step, fading towards the far end. The
- * dark rim lies under the whole trace, so that crossing traces stay apart.
+ * dark rim lies under the whole trace, so that crossing traces stay apart. `fresh` 0 … 1: how opaque its start is.
  */
 export function drawTrace(
   image: RgbImage,
   trace: { readonly start: Pixel; readonly future: readonly Pixel[] },
   colour: Colour,
   width: number,
+  fresh = 1,
 ): void {
   const points = [trace.start, ...trace.future];
-  drawLine(image, points, { colour: outline, width: width + 2, opacity: 0.6 });
+  drawLine(image, points, { colour: outline, width: width + 2, opacity: 0.6 * fresh });
   for (let step = 1; step < points.length; step++) {
-    const opacity = 1 - (0.5 * (step - 1)) / Math.max(points.length - 2, 1);
+    const opacity = fresh * (1 - (0.5 * (step - 1)) / Math.max(points.length - 2, 1));
     drawLine(image, points.slice(step - 1, step + 1), { colour, width, opacity });
     drawDisc(image, points[step]!, { colour, width: width * 1.8, opacity });
   }
@@ -110,6 +111,7 @@ export function drawText(
   at: Pixel,
   height: number,
   colour: Colour,
+  opacity = 1,
 ): void {
   const scale = height / asciiFont.height;
   const place = (col: number, row: number): Pixel => ({
@@ -122,7 +124,7 @@ export function drawText(
       return [place(left + a[0], a[1]), place(left + b[0], b[1])];
     }),
   );
-  const pen = { colour, width: Math.max(scale, 1), opacity: 1 };
+  const pen = { colour, width: Math.max(scale, 1), opacity };
   for (const letter of letters)
     paint(image, letter, { ...pen, colour: outline, width: pen.width + 2 });
   for (const letter of letters) paint(image, letter, pen);

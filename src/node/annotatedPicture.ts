@@ -5,6 +5,8 @@ import type { Mark, MarkTrace, Pixel, RgbImage } from '../types.js';
 export interface Overlay {
   readonly marks: readonly Mark[];
   readonly traces: readonly MarkTrace[];
+  /** 0 … 1: how opaque marks and traces are; 1 if absent. */
+  readonly opacity?: number;
   /** Lines at the lower edge; what is not ASCII becomes `?`, what does not fit is cut. */
   readonly caption: readonly string[];
 }
@@ -18,9 +20,12 @@ export function annotatedPicture(image: RgbImage, overlay: Overlay): RgbImage {
   const picture = enlarged(image, factor);
   const place = ({ x, y }: Pixel): Pixel => ({ x: x * factor, y: y * factor });
   const width = Math.max(2, picture.height / 180);
-  for (const { id, start, future } of overlay.traces)
-    drawTrace(picture, { start: place(start), future: future.map(place) }, markColour(id), width);
-  for (const { id, at } of overlay.marks) drawMark(picture, id, place(at), width);
+  const { opacity = 1 } = overlay;
+  for (const { id, start, future } of overlay.traces) {
+    const placed = { start: place(start), future: future.map(place) };
+    drawTrace(picture, placed, markColour(id), width, opacity);
+  }
+  for (const { id, at } of overlay.marks) drawMark(picture, id, place(at), { width, opacity });
   drawCaption(picture, overlay.caption);
   return picture;
 }
@@ -40,10 +45,16 @@ function enlarged({ height, width, data }: RgbImage, factor: number): RgbImage {
   return { height: height * factor, width: width * factor, data: large };
 }
 
-function drawMark(picture: RgbImage, id: number, at: Pixel, width: number): void {
+function drawMark(
+  picture: RgbImage,
+  id: number,
+  at: Pixel,
+  { width, opacity }: { readonly width: number; readonly opacity: number },
+): void {
   const colour = markColour(id);
-  drawCircle(picture, at, width * 2.5, { colour, width, opacity: 1 });
-  drawText(picture, String(id), { x: at.x + width * 4, y: at.y - width * 4 }, width * 5, colour);
+  drawCircle(picture, at, width * 2.5, { colour, width, opacity });
+  const beside = { x: at.x + width * 4, y: at.y - width * 4 };
+  drawText(picture, String(id), beside, width * 5, colour, opacity);
 }
 
 function drawCaption(picture: RgbImage, lines: readonly string[]): void {

@@ -8,6 +8,7 @@ import type { Arm } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
 import { poseFromCommand } from '../control/commanded.js';
 import type { Tick } from '../control/loop.js';
+import { traceAge } from '../image/traceAge.js';
 import { messageFromAction } from '../robot/messages/actionMessages.js';
 import { hashedAside, type Seen, seenFrom } from '../robot/messages/observationHash.js';
 import { annotationsFromTraces, messageFromTraces } from '../robot/messages/outputMessages.js';
@@ -144,17 +145,18 @@ class Decisions implements ControlObserver, Disposable {
   }
 
   #overlay(observation: Observation, traces: TracePrediction | null): Overlay {
-    const tracesAge = traces && Number(observation.stampNs - traces.observationStampNs) / 1e9;
+    const age = traces && traceAge(traces, observation.stampNs);
     const action = this.#latestAction?.episode === observation.episode ? this.#latestAction : null;
     return {
       marks: traces?.marks ?? [],
       traces: traces?.traces ?? [],
+      ...(age ? { opacity: age.opacity } : {}),
       caption: [
         observation.instruction,
         ...(this.#tick ? [verdictWords(this.#tick)] : []),
         [
           action && `confidence ${action.confidence.toFixed(2)}`,
-          tracesAge !== null && `traces ${tracesAge.toFixed(1)} s old`,
+          age && `traces ${age.seconds.toFixed(1)} s old${age.isStale ? ' (stale)' : ''}`,
         ]
           .filter((words) => typeof words === 'string')
           .join(', '),

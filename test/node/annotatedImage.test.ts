@@ -47,6 +47,28 @@ describe('the picture', () => {
     expect([changed(100, 200), changed(470, 630), changed(200, 500)]).toEqual([true, true, false]);
   });
 
+  test('old marks and traces are faint; the caption is not', () => {
+    const overlay = {
+      marks: [{ id: 1, at: { x: 100, y: 300 } }],
+      traces: [{ id: 1, start: { x: 100, y: 100 }, future: [{ x: 300, y: 100 }] }],
+      caption: ['traces 3.0 s old (stale)'],
+    };
+    const fresh = annotatedPicture(grey(480, 640), overlay);
+    const stale = annotatedPicture(grey(480, 640), { ...overlay, opacity: 0.25 });
+    const change = ({ data }: RgbImage, y: number, x: number): number =>
+      Math.abs(data[(y * 640 + x) * 3]! - 90);
+    // In the middle of the trace, and on the ring of 6.7 px around the mark.
+    for (const [y, x] of [
+      [100, 200],
+      [300, 106],
+    ] as const) {
+      expect(change(fresh, y, x)).toBeGreaterThan(60);
+      expect(change(stale, y, x)).toBeGreaterThan(5);
+      expect(change(stale, y, x)).toBeLessThan(change(fresh, y, x) / 2);
+    }
+    expect(change(stale, 470, 630)).toBe(change(fresh, 470, 630));
+  });
+
   test('a caption that has no room is left out', () => {
     const caption = Array.from({ length: 100 }, () => 'line');
     const drawn = annotatedPicture(grey(400, 40), { ...nothing, caption });
