@@ -13,6 +13,7 @@ import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { addConvertCommand } from './commands/convertCommand.js';
 import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
+import { addSyntheticCommand } from './commands/syntheticCommand.js';
 import { modelIdentity, readModelWords, type ModelIdentity } from './commands/openModel.js';
 import { checkParity, isParity } from './commands/parity.js';
 import { parityTable } from './commands/parityTable.js';
@@ -411,6 +412,7 @@ const interrupted = (): AbortSignal => {
 const exitWith = (code: number): void => void (process.exitCode = code);
 
 addConvertCommand(program, { version, cache, say, interrupted, exitWith });
+addSyntheticCommand(program, { version, say });
 
 addAskCommand(program, { version, cache, say });
 addRosCommands(program, { root, version, cache, args: rosArgs, say });

@@ -2,9 +2,9 @@
  * A Hugging Face-style folder with random weights, and the small files, tensors and shards of a public checkpoint: for
  * whoever wants to try the path, or to measure a machine, before or without downloading it.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ModelError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import { contractFromCheckpoint } from './contractFromCheckpoint.js';
 import { everyTensor, type TensorSpec } from './keyLayout.js';
 import { magmaFiles, openVlaFiles, type SyntheticFiles } from './syntheticFiles.js';
@@ -44,7 +44,8 @@ export interface SyntheticFolder {
 
 /**
  * @param path made if absent.
- * @throws ModelError where `layers` is not in the range of the model.
+ * @throws ConfigError where something lies there already, ModelError where `layers` is not in the range of the model,
+ *   StorageError on a disk that fails or is full.
  */
 export function writeSyntheticFolder(
   path: string,
@@ -52,6 +53,9 @@ export function writeSyntheticFolder(
   { seed, ...size }: SyntheticSize & { readonly seed: number },
   onProgress: (fraction: number) => void = () => undefined,
 ): SyntheticFolder {
+  if (existsSync(path) && readdirSync(path).length > 0) {
+    throw new ConfigError(path, 'a folder with files in it', 'a new or an empty one');
+  }
   const tensors = writeSmallFiles(path, name, size);
   const bytes = tensors.reduce((sum, { shape }) => sum + 2 * shape.reduce((a, b) => a * b, 1), 0);
   const { shards, maxShardBytes } = models[name];
@@ -78,10 +82,4 @@ export function writeSmallFiles(
 function syntheticConfig(path: string, name: SyntheticName): CheckpointConfig {
   const statistics = join(path, 'synthetic_statistics.json');
   return contractFromCheckpoint(path, { name, statistics, unnormKey: 'bridge_orig' }).config;
-}
-
-export function parseSyntheticName(text: string): SyntheticName {
-  const name = syntheticNames.find((known) => known === text);
-  if (name) return name;
-  throw new ModelError('synthetic', `"${text}"`, syntheticNames.join(' | '));
 }

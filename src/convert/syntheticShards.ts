@@ -5,7 +5,9 @@
  */
 import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../errors.js';
 import type { TensorSpec } from './keyLayout.js';
+import { StorageError } from './storageError.js';
 import { elementsOf, syntheticWeights, type SyntheticWeights } from './syntheticWeights.js';
 
 export interface ShardOptions {
@@ -19,7 +21,7 @@ const totalOf = (tensors: readonly TensorSpec[]): number =>
   tensors.reduce((sum, tensor) => sum + bytesOf(tensor), 0);
 
 /**
- * @param folder made if absent; its weight files are replaced.
+ * @param folder made if absent.
  * @returns names of the files that hold the weights.
  */
 export function writeSyntheticShards(
@@ -81,14 +83,14 @@ function writeShard(
   const sorted = [...shard].sort((a, b) => (a.key < b.key ? -1 : 1));
   const descriptor = openSync(path, 'w');
   try {
-    writeFully(descriptor, headerOf(sorted));
+    writeFully(descriptor, headerOf(sorted), path);
     const piece = new Uint16Array(1 << 22);
     for (const tensor of sorted) {
       const elements = elementsOf(tensor.shape);
       for (let first = 0; first < elements; first += piece.length) {
         const target = piece.subarray(0, Math.min(piece.length, elements - first));
         weights.fill(tensor, first, target);
-        writeFully(descriptor, new Uint8Array(target.buffer, 0, target.byteLength));
+        writeFully(descriptor, new Uint8Array(target.buffer, 0, target.byteLength), path);
         onBytes(target.byteLength);
       }
     }
@@ -113,8 +115,12 @@ function headerOf(tensors: readonly TensorSpec[]): Uint8Array {
   return Buffer.concat([length, text]);
 }
 
-function writeFully(descriptor: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
+function writeFully(descriptor: number, bytes: Uint8Array, path: string): void {
+  try {
+    for (let done = 0; done < bytes.length;) done += writeSync(descriptor, bytes, done);
+  } catch (error) {
+    throw new StorageError(path, messageOf(error), 'room for it on the disk');
+  }
 }
 
 function five(n: number): string {

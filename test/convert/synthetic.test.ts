@@ -6,7 +6,6 @@ import { openCheckpoint } from '../../src/convert/checkpoint.js';
 import { contractFromCheckpoint } from '../../src/convert/contractFromCheckpoint.js';
 import { everyTensor } from '../../src/convert/keyLayout.js';
 import {
-  parseSyntheticName,
   syntheticNames,
   writeSyntheticFolder,
   type SyntheticName,
@@ -21,8 +20,8 @@ beforeEach(() => {
 });
 afterEach(() => folder.remove());
 
-const write = (name: SyntheticName, seed = 7) =>
-  writeSyntheticFolder(folder.path, name, { size: 'tiny', seed });
+const write = (name: SyntheticName, path = folder.path) =>
+  writeSyntheticFolder(path, name, { size: 'tiny', seed: 7 });
 const contractOf = (name: SyntheticName) =>
   contractFromCheckpoint(folder.path, {
     name,
@@ -121,10 +120,11 @@ describe.each(syntheticNames)('a synthetic %s', (name) => {
     }
     onDisk.assertAllTaken([]);
     onDisk.close();
-    write(name);
-    expect(
-      readFileSync(join(folder.path, `model-00001-of-0000${shards}.safetensors`)).equals(first),
-    ).toBe(true);
+    const other = temporaryFolder();
+    write(name, other.path);
+    const again = readFileSync(join(other.path, `model-00001-of-0000${shards}.safetensors`));
+    expect(again.equals(first)).toBe(true);
+    other.remove();
   });
 
   it('gives a contract, and graphs', () => {
@@ -140,17 +140,15 @@ describe.each(syntheticNames)('a synthetic %s', (name) => {
 
 describe('a synthetic checkpoint', () => {
   it('has as many layers as are asked for, within the model', () => {
-    writeSyntheticFolder(folder.path, 'magma-8b', { size: 'tiny', layers: 1, seed: 1 });
+    const layers = (n: number) =>
+      writeSyntheticFolder(folder.path, 'magma-8b', { size: 'tiny', layers: n, seed: 1 });
+    expect(() => layers(3)).toThrow('synthetic layers: got 3, expected 1 … 2');
+    layers(1);
     expect(contractOf('magma-8b').config.decoder.layers).toBe(1);
-    expect(() =>
-      writeSyntheticFolder(folder.path, 'magma-8b', { size: 'tiny', layers: 3, seed: 1 }),
-    ).toThrow('synthetic layers: got 3, expected 1 … 2');
   });
 
-  it('is of a model that is known', () => {
-    expect(parseSyntheticName('openvla-7b')).toBe('openvla-7b');
-    expect(() => parseSyntheticName('gr00t')).toThrow(
-      'got "gr00t", expected magma-8b | openvla-7b',
-    );
+  it('never takes the place of files that are there', () => {
+    write('magma-8b');
+    expect(() => write('openvla-7b')).toThrow('got a folder with files in it, expected a new or');
   });
 });
