@@ -2,7 +2,8 @@
  * `tf.image.resize(method="lanczos3", antialias=True)`, rounded to bytes: what OpenVLA's training data, and its evaluations
  * in LIBERO and on the WidowX, do to a camera's picture. Not Pillow's Lanczos, which works in fixed point and rounds twice.
  * Sources: tensorflow/core/kernels/image/scale_and_translate_op.cc (ComputeSpansCore, GatherRows, GatherColumns) and
- * sampling_kernels.h; everything in float32, in TensorFlow's order.
+ * sampling_kernels.h; everything in float32, in TensorFlow's order. To 224×224 it gives TensorFlow 2.15.0's bytes from noise of
+ * 640×480 and 256×256; from 1280×720 two of 150528 differ by one.
  */
 import { InputError } from '../errors.js';
 import type { RgbImage } from '../types.js';
@@ -24,10 +25,10 @@ export function resizeLanczos3(
   const { height, width } = size;
   if (!Number.isInteger(height) || !Number.isInteger(width) || height < 1 || width < 1)
     throw new InputError('resize', `${height}×${width}`, 'a whole height and width of at least 1');
-  const source = Float32Array.from(image.data);
+  const source = new Float32Array(image.data);
   const rows = gather(source, 1, image.height, image.width * 3, spansFor(image.height, height));
   const both = gather(rows, height, image.width, 3, spansFor(image.width, width));
-  return { height, width, data: Uint8Array.from(both, byte) };
+  return { height, width, data: bytesOf(both) };
 }
 
 function spansFor(inputSize: number, outputSize: number): Spans {
@@ -76,13 +77,15 @@ function gather(
   const output = new Float32Array(outer * to * inner);
   for (let i = 0; i < outer; i++) {
     for (let o = 0; o < to; o++) {
+      const span = weights[o]!;
       const at = (i * to + o) * inner;
-      weights[o]!.forEach((weight, k) => {
-        const start = (i * from + first[o]! + k) * inner;
+      let start = (i * from + first[o]!) * inner;
+      for (let k = 0; k < span.length; k++, start += inner) {
+        const weight = span[k]!;
         for (let j = 0; j < inner; j++) {
           output[at + j] = output[at + j]! + fround(weight * source[start + j]!);
         }
-      });
+      }
     }
   }
   return output;
@@ -92,10 +95,15 @@ function clamp(position: number, size: number): number {
   return Math.min(Math.max(position, 0), size - 1);
 }
 
-/** Nearest byte, halves to even (tf.round). */
-function byte(value: number): number {
-  const below = Math.floor(value);
-  const rest = value - below;
-  const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
-  return Math.min(Math.max(up ? below + 1 : below, 0), 255);
+/** Nearest bytes, halves to even (tf.round). */
+function bytesOf(values: Float32Array): Uint8Array {
+  const bytes = new Uint8Array(values.length);
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    const below = Math.floor(value);
+    const rest = value - below;
+    const up = rest > 0.5 || (rest === 0.5 && below % 2 !== 0);
+    bytes[i] = Math.min(Math.max(up ? below + 1 : below, 0), 255);
+  }
+  return bytes;
 }
