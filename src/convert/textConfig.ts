@@ -66,8 +66,9 @@ export function decoderConfig(
     const got = `${heads} heads for ${keyValueHeads} key/value heads`;
     throw new ModelError(`${where}: text_config.num_attention_heads`, got, 'a multiple');
   }
-  if (headDim % 8 !== 0) {
-    throw new ModelError(`${where}: text_config.head_dim`, String(headDim), 'a multiple of 8');
+  // GroupQueryAttention of ONNX Runtime 1.30 rotates heads in steps of 16.
+  if (headDim % 16 !== 0) {
+    throw new ModelError(`${where}: text_config.head_dim`, String(headDim), 'a multiple of 16');
   }
   return decoder;
 }

@@ -208,7 +208,7 @@ describe('config.json', () => {
     ['text_config', { hidden_size: -1 }, 'text_config.hidden_size: got -1'],
     ['text_config', { vocab_size: undefined }, 'text_config.vocab_size: got nothing'],
     ['text_config', { num_key_value_heads: 3 }, 'got 4 heads for 3 key/value heads'],
-    ['text_config', { head_dim: 12 }, 'text_config.head_dim: got 12, expected a multiple of 8'],
+    ['text_config', { head_dim: 24 }, 'text_config.head_dim: got 24, expected a multiple of 16'],
     ['vision_config', { depths: [1, 2] }, 'got 2 depths for 3 dims, expected one depth per stage'],
     ['vision_config', { kernel_size: 5 }, 'vision_config.kernel_size: got 5'],
   ])('is refused with %s %j, by key', (section, values, message) => {
