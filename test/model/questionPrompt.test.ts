@@ -55,7 +55,7 @@ describe('a question', () => {
     ];
     const { ids, images } = asked('location', '');
     expect(ids).toEqual([...before, ...picture, ...text, ...after]);
-    expect(images[0]!.segment).toEqual({ image: 'picture', marks: 'drawn' });
+    expect(images[0]!.segment).toEqual({ image: 'picture', marks: 'drawn', maxCrops: 1 });
   });
 
   it('where to click is the sentence of the public agent for screens', () => {

@@ -190,7 +190,8 @@ function prompts(dialogue: Dialogue): ModelJson['prompts'] {
       { frames: [...show({ image: 'frame', maxCrops: 1 }), { text: '\n' }] },
       { instruction: 'asGiven' },
     ),
-    location: say(...show({ image: 'picture', marks: 'drawn' }), {
+    // One crop: data/conversations.py sets num_crops to 1 wherever it asks this.
+    location: say(...show({ image: 'picture', marks: 'drawn', maxCrops: 1 }), {
       text: '\n\nThe image is split into 256x256 grids, and labeled with numeric marks.\nPlease locate all the numerical marks in the image.',
     }),
     interface: say(
