@@ -1,11 +1,8 @@
 // Writes test/golden/llama3_subset.json: the part of Llama 3's tokenizer that the texts below need, with its real ids,
-// in Hugging Face's tokenizer.json format. Source: npm llama3-tokenizer-js 1.2.0 (MIT), which is not installed here:
-//   npm install --prefix SOMEWHERE llama3-tokenizer-js@1.2.0
-//   node test/oracle/llama3_subset.mjs SOMEWHERE/node_modules/llama3-tokenizer-js/bundle/llama3-tokenizer-with-baked-data.js
+// in Hugging Face's tokenizer.json format. Source: npm llama3-tokenizer-js (MIT), a development dependency:
+//   node test/oracle/llama3_subset.mjs
 import { writeFileSync } from 'node:fs';
-import { pathToFileURL } from 'node:url';
-
-const { default: llama3 } = await import(pathToFileURL(process.argv[2]).href);
+import llama3 from 'llama3-tokenizer-js';
 
 const texts = [
   'system\n\n user\n\n assistant\n\n',
