@@ -12,7 +12,7 @@ const bridge: Dataset = {
   source: 'control_frequency 5 of openvla/openvla experiments/robot/bridge/run_bridgev2_eval.py',
 };
 const fractal: Dataset = {
-  period: 1 / 3,
+  period: 0.333,
   source: '3 Hz: RT-1 (arXiv 2212.06817), on which the dataset was recorded',
 };
 

@@ -11,6 +11,8 @@ import {
   type SyntheticName,
   type SyntheticSize,
 } from '../../src/convert/syntheticFolder.js';
+import { checkFiles } from '../../src/commands/checkFiles.js';
+import { readConfig } from '../../src/config.js';
 import { readContract, type Contract } from '../../src/model/contract.js';
 
 let folder: string;
@@ -137,6 +139,40 @@ describe('what a contract takes from the folder', () => {
   it('leaves the centre of the picture alone unless it is asked for', () => {
     write('openvla-7b');
     expect(JSON.stringify(derive(bridge).contract.prompts)).not.toContain('centreCropArea');
+  });
+});
+
+describe('a derived contract and a robot', () => {
+  const widowx = 'config/widowx.yaml';
+  const { robot, baseFrame } = readConfig(widowx);
+  const trained = { robot, baseFrame, statistics: 'bridge_orig', tcp: 'between the fingers' };
+  /** What `check --model` says of the model, once the derived files lie in a folder. */
+  const findings = (options: Partial<ContractOptions>) => {
+    const { files } = derive({ ...withStatistics(), ...options });
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+    return checkFiles(widowx, folder).findings.filter(({ what }) => what === 'model');
+  };
+
+  it('fit where the contract lists the robot: camera, base frame and rate of widowx.yaml', () => {
+    write('magma-8b');
+    expect(findings({ robots: [trained] })).toMatchObject([
+      { outcome: 'ok', sentence: 'test was trained for robot widowx250s.' },
+    ]);
+  });
+
+  it('do not fit where it lists none: nobody says that the model was trained for it', () => {
+    write('openvla-7b');
+    expect(JSON.stringify(findings({}))).toContain(
+      'model test, robot: got widowx250s, expected a robot it is trained for: none listed',
+    );
+  });
+
+  it('do not fit at another rate', () => {
+    write('openvla-7b');
+    const google = { robots: [trained], unnormKey: 'fractal20220817_data' };
+    expect(JSON.stringify(findings(google))).toContain(
+      'control.policyPeriod: got 0.2 s, expected 0.333 s',
+    );
   });
 });
 
@@ -348,7 +384,7 @@ describe('a folder that this code does not fit', () => {
     openVla(
       'tokenizer.json',
       (c) => delete section(section(c, 'model'), 'vocab')['▁'],
-      'got no piece "▁"',
+      'tokenizer.json: ',
     ),
   ])('of %s is refused by file and key: %s %#', (name, file, edit, message) => {
     write(name);
