@@ -121,12 +121,24 @@ export function loopDecoding(session: Session, sizes: DecoderSizes): Decoding {
   };
 }
 
-export function stepDecoding(session: Session, sizes: DecoderSizes): Decoding {
+/** @param mostPositions that one run reads; a longer prompt is read in pieces. */
+export function stepDecoding(
+  session: Session,
+  sizes: DecoderSizes,
+  mostPositions = Infinity,
+): Decoding {
   const wanted = [ports.logits, ...presentNames(sizes)];
   const extend: Decoding['extend'] = async (start, input, stop, actionIds) => {
     const picked: Picked[] = [];
     let cache = start;
-    let next = input;
+    const [first, ...others] = piecesOf(input, mostPositions, sizes);
+    let next = first!;
+    for (const piece of others) {
+      const outputs = await session.run(inputFeeds(next, cache, sizes), wanted);
+      cache.release();
+      cache = cacheOf(outputs, cache.length + next.ids.length, sizes);
+      next = piece;
+    }
     do {
       const outputs = await session.run(inputFeeds(next, cache, sizes), wanted);
       cache.release();
@@ -182,6 +194,24 @@ export function emptyCache(sizes: DecoderSizes): Cache {
     past[ports.pastValue(l)] = none();
   }
   return { length: 0, past, release: () => undefined };
+}
+
+/** In order, each of at most so many positions, with the rows of `visual` that lie in it. */
+function piecesOf(
+  input: DecoderInput,
+  most: number,
+  { hiddenSize }: DecoderSizes,
+): readonly DecoderInput[] {
+  const { ids, visual, visualPositions } = input;
+  if (ids.length <= most) return [input];
+  return Array.from({ length: Math.ceil(ids.length / most) }, (_, i) => {
+    const [from, to] = [i * most, (i + 1) * most];
+    const before = visualPositions.filter((position) => position < from).length;
+    const inside = visualPositions.filter((position) => position >= from && position < to);
+    const rows = visual.subarray(before * hiddenSize, (before + inside.length) * hiddenSize);
+    const positions = inside.map((position) => position - from);
+    return { ids: ids.slice(from, to), visual: rows, visualPositions: positions };
+  });
 }
 
 /** The same cache, for what would release its own. */

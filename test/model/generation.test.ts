@@ -351,6 +351,24 @@ describe('the two decodings', () => {
     });
   });
 
+  it('read a long prompt in pieces as in one run, wherever its picture lies', async () => {
+    const session = await openSession(join(folder, 'step.onnx'), chooseProvider('cpu'), 1);
+    const sizes = runtime.manifest.decoder;
+    const visualPositions = [2, 3, 4, 5, 6, 7, 8, 21, 30];
+    const input = {
+      ids: Array.from({ length: 33 }, (_, i) => (11 * i) % vocabulary),
+      visual: Float32Array.from({ length: 9 * sizes.hiddenSize }, (_, i) => Math.cos(i)),
+      visualPositions,
+    };
+    const stop = { maxTokens: 12, eosIds: [] };
+    const whole = await stepDecoding(session, sizes).answer(input, stop, actionIds);
+    for (const most of [1, 7, 11, 32, 33]) {
+      const answer = await stepDecoding(session, sizes, most).answer(input, stop, actionIds);
+      expect(answer.tokens).toEqual(whole.tokens);
+    }
+    await session.release();
+  });
+
   it('refuse to answer from a picture that is not a number', async () => {
     await withDecodings(async (step, loop) => {
       const visual = new Float32Array(32).fill(NaN);
