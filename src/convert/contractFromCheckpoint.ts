@@ -112,7 +112,7 @@ function chooseDataset(source: FoundStatistics, { unnormKey }: ContractOptions):
   }
   if (isUnitless(key)) {
     const expected =
-      'q01 and q99 in m and rad per step: multiply the first three by 0.05 and the next three by 0.5, and give the file with --statistics under another name';
+      'q01 and q99 in m and rad per step: multiply the first three by 0.05 and the next three by 0.5, give the file with --statistics and the dataset another name, and set answers.action.rotation of model.json to rotationVector';
     throw new ConfigError(`${source.where}: ${key}`, "inputs of robosuite's controller", expected);
   }
   return { key, action: all[key]! };

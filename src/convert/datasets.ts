@@ -25,8 +25,8 @@ export const datasets: Readonly<Record<string, Dataset>> = {
 };
 
 /**
- * LIBERO's actions are inputs of robosuite's OSC_POSE controller, −1 … 1, which makes of them at most 0.05 m and 0.5 rad a
- * step: no metres, and a rotation vector. Nobody's arm may take them for metres.
+ * LIBERO's actions are inputs of robosuite's OSC_POSE controller (docs/modules/controllers.md), −1 … 1, of which it makes at
+ * most 0.05 m and, as a rotation vector, 0.5 rad a step. Nobody's arm may take them for metres.
  */
 export function isUnitless(name: string): boolean {
   return name.startsWith('libero');

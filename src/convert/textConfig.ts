@@ -8,7 +8,7 @@ const number = z.number().positive();
 
 /**
  * What a key that is left out means is part of the format: transformers writes into `text_config` only what differs from
- * its LlamaConfig (`configuration_llama.py`), and the config.json of openvla-7b leaves out all but `vocab_size`. The vocabulary has no default here: a checkpoint with added tokens always states it.
+ * its LlamaConfig (`configuration_llama.py` of 4.40.1), and the config.json of openvla-7b leaves out all but `vocab_size`. The vocabulary has no default here: a checkpoint with added tokens always states it.
  */
 export const textConfig = z.object({
   model_type: z.literal('llama').default('llama'),
