@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
-import { ModelError } from '../errors.js';
+import { ModelError, messageOf } from '../errors.js';
 import { piecesOf, promptsOf, type Contract } from './contract.js';
 import { parseJson } from './parseJson.js';
 
@@ -41,7 +41,8 @@ const tokenizerJson = z.looseObject({
 
 /**
  * Texts of tokenizer.json and tokenizer_config.json → Tokenizer.
- * @throws ConfigError on anything but a tokenizer.json with a vocabulary, ModelError where the library refuses it.
+ * @throws ConfigError on anything but a tokenizer.json with a vocabulary, ModelError where two tokens share an id, and where
+ *   the library refuses it or does not write back what it has read.
  */
 export function parseTokenizer(
   tokenizerText: string,
@@ -50,20 +51,26 @@ export function parseTokenizer(
 ): Tokenizer {
   const parsed = parseJson(tokenizerJson, tokenizerText, where);
   const config = parseJson(z.looseObject({}), configText, `${where} (configuration)`);
+  checkIds(parsed, where);
   const special = new Map(parsed.added_tokens.map(({ content, id }) => [content, id]));
   const specialIds = new Set(special.values());
   const ordinaryIds = new Set(
     Object.values(parsed.model.vocab).filter((id) => !specialIds.has(id)),
   );
   const library = build({ ...parsed, added_tokens: [] }, config, where);
+  const encode: Tokenizer['encode'] = (text) =>
+    inLibrary(where, () => library.encode(text, { add_special_tokens: false }).ids);
+  const decode: Tokenizer['decode'] = (ids) => {
+    const odd = ids.find((id) => !ordinaryIds.has(id));
+    if (odd !== undefined) throw new ModelError(where, `id ${odd}`, 'ids that stand for text');
+    if (ids.length === 0) return '';
+    return inLibrary(where, () => library.decode([...ids], { skip_special_tokens: false }));
+  };
+  checkRoundTrip(encode, decode, where);
   return {
     ordinary: ordinaryIds.size,
-    encode: (text) => library.encode(text, { add_special_tokens: false }).ids,
-    decode: (ids) => {
-      const odd = ids.find((id) => !ordinaryIds.has(id));
-      if (odd !== undefined) throw new ModelError(where, `id ${odd}`, 'ids that stand for text');
-      return ids.length === 0 ? '' : library.decode([...ids], { skip_special_tokens: false });
-    },
+    encode,
+    decode,
     isOrdinary: (id) => ordinaryIds.has(id),
     idOf: (token) => {
       const id = special.get(token) ?? library.token_to_id(token);
@@ -100,12 +107,47 @@ export function checkVocabulary(contract: Contract, tokenizer: Tokenizer, where:
   }
 }
 
-function build(tokenizer: object, config: object, where: string): LibraryTokenizer {
-  try {
-    return new LibraryTokenizer(tokenizer, config);
-  } catch (error) {
-    throw new ModelError(where, (error as Error).message, 'a tokenizer.json the library reads');
+/** An id is one token's: an added one may repeat a piece of the vocabulary, but only by name and id together. */
+function checkIds({ added_tokens, model }: z.infer<typeof tokenizerJson>, where: string): void {
+  const names = new Map<number, string>();
+  for (const [name, id] of Object.entries(model.vocab)) add(name, id);
+  for (const { content, id } of added_tokens) if (names.get(id) !== content) add(content, id);
+
+  function add(name: string, id: number): void {
+    const other = names.get(id);
+    if (other !== undefined) {
+      const got = `id ${id} for ${JSON.stringify(other)} and ${JSON.stringify(name)}`;
+      throw new ModelError(where, got, 'an id of its own for each token');
+    }
+    names.set(id, name);
   }
+}
+
+/** What a grammar is made of: letters, digits, brackets and a line feed. */
+const sentence = 'Mark 12 at [0,255] should be moved.\n"Mark 3": "[[7,8]]"';
+
+/** A tokenizer of the wrong kind, or one that the library reads as another, shows here and not in answers. */
+function checkRoundTrip(
+  encode: Tokenizer['encode'],
+  decode: Tokenizer['decode'],
+  where: string,
+): void {
+  const back = decode(encode(sentence));
+  if (back === sentence) return;
+  throw new ModelError(`${where}: self-test`, JSON.stringify(back), JSON.stringify(sentence));
+}
+
+/** The library throws what its code happens to stumble over. */
+function inLibrary<T>(where: string, run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    throw new ModelError(where, messageOf(error), 'a tokenizer.json the library reads');
+  }
+}
+
+function build(tokenizer: object, config: object, where: string): LibraryTokenizer {
+  return inLibrary(where, () => new LibraryTokenizer(tokenizer, config));
 }
 
 function readText(path: string): string {
