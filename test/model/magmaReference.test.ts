@@ -5,114 +5,48 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { openCheckpoint } from '../../src/convert/checkpoint.js';
 import { decodeAction } from '../../src/model/actionTokens.js';
-import type { GenerationRequest } from '../../src/model/generation.js';
-import { recipeOf, seePictures } from '../../src/model/pictures.js';
 import { Predictor, readModelParts } from '../../src/model/predictor.js';
-import {
-  actionPrompt,
-  questionPrompt,
-  tracePrompt,
-  type PromptIds,
-} from '../../src/model/prompt.js';
 import type { ModelSettings } from '../../src/model/protocol.js';
-import { Stopwatch } from '../../src/model/stopwatch.js';
 import { parseTrace } from '../../src/model/traceGrammar.js';
 import {
+  askMagma,
+  convertMagma,
+  expectedOfMagma as expected,
+  magmaCases as cases,
+  magmaFolder,
+  magmaPrompt,
+  type Asked,
+} from '../support/magmaReference.js';
+import {
   everyRow,
-  joined,
   meansOf,
   mergedEmbeddings,
   mergedPrompt,
-  openExpected,
-  readJson,
-  recordingEncoder,
   referencePicture,
   sampled,
   stepLogits,
 } from '../support/reference.js';
-import { convertReference, type ReferenceModel } from '../support/referenceModel.js';
+import type { ReferenceModel } from '../support/referenceModel.js';
 import { largestDifference, temporaryFolder } from '../support/tinyMagma.js';
 
-const folder = fileURLToPath(new URL('../golden/magmaReference', import.meta.url));
-const magma8b = fileURLToPath(new URL('../golden/magma8b', import.meta.url));
-
-interface Case {
-  /** Width, height of the camera's picture. */
-  readonly size: readonly [number, number];
-  readonly request: {
-    readonly instruction: string;
-    readonly marks?: readonly number[];
-    readonly frames?: number;
-  };
-  readonly ids: readonly number[];
-  /** Rows and columns of crops, per picture. */
-  readonly grids: readonly (readonly [number, number])[];
-  readonly positions: number;
-  readonly tokens: readonly number[];
-  readonly text: string;
-}
-
-const { cases } = readJson(folder, 'expected.json') as { cases: Record<string, Case> };
 const names = Object.keys(cases);
-const expected = openExpected(folder);
 const tolerance = 1e-4;
 
 const temporary = temporaryFolder();
 let model: ReferenceModel;
 let table: Float32Array;
-
-interface Asked {
-  readonly request: GenerationRequest;
-  /** Of all crops of all pictures. */
-  readonly pixels: Float32Array;
-}
 const asked = new Map<string, Asked>();
 
-function promptOf(name: string): PromptIds {
-  const { request } = cases[name]!;
-  const { contract, tokenizer } = model;
-  const prompt =
-    name === 'action'
-      ? actionPrompt(contract, tokenizer, request)
-      : name === 'trace'
-        ? tracePrompt(contract, tokenizer, request)
-        : questionPrompt(name as 'question' | 'interface' | 'video', contract, tokenizer, request);
-  if (!prompt.ok) throw new Error(prompt.refusal.message);
-  return prompt.value;
-}
-
-/** Puts a case to our own code, up to the request that the decoder gets. */
-async function ask(name: string): Promise<Asked> {
-  const [width, height] = cases[name]!.size;
-  const { ids, images } = promptOf(name);
-  const shown = images.map(({ segment }, frame) => ({
-    source: referencePicture(width, height, frame),
-    segment,
-  }));
-  const { contract, tokenizer, runtime } = model;
-  const { encoder, crops } = recordingEncoder(runtime.vision);
-  // No marks are drawn: the oracle's pictures are made without them.
-  const visual = await seePictures(shown, [], recipeOf(contract), encoder, new Stopwatch(() => 0));
-  const pictures = images.map(({ position }, i) => ({ position, visual: visual[i]! }));
-  const eosIds = [tokenizer.idOf(contract.tokens.eos)];
-  const maxTokens = cases[name]!.tokens.length + 4;
-  const request = { ids, pictures, maxTokens, eosIds, actionIds: { first: 256, end: 512 } };
-  return { request, pixels: joined(crops.map(({ pixels }) => pixels)) };
-}
-
 beforeAll(async () => {
-  const statistics = join(magma8b, 'dataset_statistics.json');
-  const flags = { statistics, unnormKey: 'bridge_orig' };
-  model = await convertReference(folder, join(temporary.path, 'magma'), flags);
+  model = await convertMagma(join(temporary.path, 'magma'));
   const { vocabulary, hiddenSize } = model.runtime.manifest.decoder;
-  const checkpoint = openCheckpoint(folder);
+  const checkpoint = openCheckpoint(magmaFolder);
   const key = 'language_model.model.embed_tokens.weight';
   table = checkpoint.take(key, [vocabulary, hiddenSize]);
   checkpoint.close();
-  for (const name of names) asked.set(name, await ask(name));
+  for (const name of names) asked.set(name, await askMagma(name, model));
 });
 
 afterAll(async () => {
@@ -125,7 +59,7 @@ describe.each(names)("Magma's own code on %s", (name) => {
   const request = () => asked.get(name)!.request;
 
   it('reads the same prompt, with both beginnings of text', () => {
-    expect(promptOf(name).ids).toEqual(ids);
+    expect(magmaPrompt(name, model).ids).toEqual(ids);
     expect(ids.slice(0, 2)).toEqual(Array(2).fill(model.tokenizer.idOf('<|begin_of_text|>')));
   });
 

@@ -21,14 +21,17 @@ export interface ReferenceModel {
   release(): Promise<void>;
 }
 
-/** In fp32: what is compared is arithmetic, not rounding. */
+export type ReferenceFormat = Pick<ConvertFlags, 'weights' | 'compute'>;
+
+/** @param format fp32 unless given: what is compared then is arithmetic, not rounding. */
 export async function convertReference(
   source: string,
   out: string,
   flags: Pick<ConvertFlags, 'statistics' | 'unnormKey'>,
+  format: ReferenceFormat = { weights: 'fp32' },
 ): Promise<ReferenceModel> {
-  const format = { weights: 'fp32', block: 32, accuracyLevel: 0 } as const;
-  await convert(source, { out, ...format, ...flags }, { onProgress: () => undefined });
+  const packing = { block: 32, accuracyLevel: 0 } as const;
+  await convert(source, { out, ...packing, ...format, ...flags }, { onProgress: () => undefined });
   const graphs = join(out, graphsFolder);
   const runtime = await openRuntime(graphs, { provider: 'cpu', threads: 1 });
   const cpu = chooseProvider('cpu');
