@@ -6,9 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import { runBench } from './bench/bench.js';
 import { addAskCommand } from './askCommand.js';
-import { integer, number, parseFamilies } from './commands/argument.js';
+import { integer, number } from './commands/argument.js';
 import { benchTable } from './commands/benchTable.js';
-import { Album, endOf } from './commands/album.js';
 import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { addConvertCommand } from './commands/convertCommand.js';
@@ -19,26 +18,16 @@ import { checkParity, isParity } from './commands/parity.js';
 import { parityTable } from './commands/parityTable.js';
 import { replay } from './commands/replay.js';
 import { addRosCommands } from './rosCommands.js';
+import { addSimulateCommand } from './simulateCommand.js';
 import type { Replayed } from './commands/replayResult.js';
 import { ReplayAlbum } from './commands/replayAlbum.js';
 import { replayReport } from './commands/replayReport.js';
 import { episodeLine, replayTable } from './commands/replayTable.js';
-import { simulate, type SimulateResult } from './commands/simulate.js';
-import { simulateTable } from './commands/simulateTable.js';
-import { simulateReport } from './commands/simulateReport.js';
 import { readConfig, takenAtOnce, type Config } from './config.js';
 import { ConfigError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
-import { readContract } from './model/contract.js';
 import { renderReport } from './report/page.js';
-import {
-  checkTrainingSeed,
-  onPolicyFrames,
-  TrainingSet,
-  writeDemonstrations,
-} from './commands/trainingSet.js';
 import { outputTopics } from './robot/replay/recorder.js';
-import { families, instructionFor, type Family } from './robot/sim/tasks.js';
 import { home } from './robot/sim/world.js';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -98,154 +87,12 @@ const withModel = (command: Command): Command => {
   return command;
 };
 
-interface SimulateFlags extends ModelFlags {
-  readonly config: string;
-  readonly policy: 'model' | 'expert';
-  readonly episodes: number;
-  readonly seed: number;
-  readonly families: readonly Family[];
-  readonly clock: 'lockstep' | 'wall';
-  readonly longest: number;
-  readonly traces: number;
-  readonly out?: string;
-  readonly record?: true;
-  readonly trainingSet?: string;
-  readonly frames: number;
-  readonly json?: true;
-  readonly quiet?: true;
-}
-
-withModel(program.command('simulate'))
-  .addOption(statisticsOption)
-  .description('seeded episodes in the built-in simulation, through control and guard')
-  .addOption(
-    new Option('--config <file>', 'robot.yaml').default(
-      join(root, 'config', 'sim.yaml'),
-      'config/sim.yaml of this package',
-    ),
-  )
-  .addOption(
-    new Option('--policy <name>', 'who decides').choices(['model', 'expert']).default('model'),
-  )
-  .option('--episodes <n>', 'how many', integer(1), 30)
-  .option('--seed <n>', 'of scenes and tasks', integer(0), 7)
-  .option('--families <list>', `task families, comma-separated`, parseFamilies, families)
-  .addOption(
-    new Option(
-      '--clock <name>',
-      'lockstep: fixed simulated latency, same results on one provider and CPU family; wall: real time',
-    )
-      .choices(['lockstep', 'wall'])
-      .default('lockstep'),
-  )
-  .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
-  .option('--traces <s>', 'seconds between trace requests; 0: none', number(0), 1)
-  .option('--out <folder>', 'report.html with pictures of the first episodes and of failures')
-  .option('--record', 'with --out: episodes.mcap there, which replays with the same --config')
-  .option(
-    '--training-set <folder>',
-    'write training frames: demonstrations of the expert (--policy expert), or expert labels where the model gets itself to',
-  )
-  .option('--frames <n>', 'how many demonstrated frames', integer(1), 30000)
-  .option('--json', 'last line of stdout: the result as JSON')
-  .option('--quiet', 'no line per episode')
-  .action(async (flags: SimulateFlags) => {
-    if (flags.trainingSet !== undefined) checkTrainingSeed(flags.seed);
-    if (flags.trainingSet !== undefined && flags.policy === 'expert') {
-      await demonstrateTo(flags.trainingSet, flags);
-      return;
-    }
-    const result = await runSimulate(flags);
-    say(simulateTable(result));
-    if (flags.json)
-      console.log(
-        JSON.stringify({
-          command: 'simulate',
-          version,
-          model: flags.policy === 'model' ? flags.model : null,
-          ...result,
-        }),
-      );
-  });
-
-async function demonstrateTo(folder: string, flags: SimulateFlags): Promise<void> {
-  const description = readArm(readConfig(flags.config));
-  if (!description)
-    throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
-  const set = new TrainingSet(folder, flags.model);
-  try {
-    await writeDemonstrations(set, description.urdf, flags.seed, flags.frames, (episodes) => {
-      if (episodes % 100 === 0)
-        say(`${set.counts.frames}/${flags.frames} frames, ${episodes} episodes`);
-    });
-  } finally {
-    set.close();
-  }
-  if (flags.json)
-    console.log(JSON.stringify({ command: 'simulate', trainingSet: folder, ...set.counts }));
-}
-
-async function runSimulate(flags: SimulateFlags): Promise<SimulateResult & RanWith> {
-  if (flags.record && flags.out === undefined)
-    throw new ConfigError('--record', 'no --out', 'a folder to record into: --out <folder>');
-  const config = takenAtOnce(readConfig(flags.config));
-  const description = readArm(config);
-  if (!description)
-    throw new ConfigError(flags.config, 'no description', 'the arm of the simulation (a URDF)');
-  // Folders first: what cannot be written to is found before a model is loaded.
-  const album = flags.out === undefined ? null : await Album.open(flags.out);
-  const set =
-    flags.trainingSet === undefined ? null : new TrainingSet(flags.trainingSet, flags.model);
-  const client = flags.policy === 'model' ? await openClient(flags, config) : null;
-  try {
-    const result = await simulate({
-      config,
-      description,
-      policy: client ?? 'expert',
-      clock: realClock,
-      pace: flags.clock,
-      episodes: flags.episodes,
-      seed: flags.seed,
-      families: flags.families,
-      longest: flags.longest,
-      tracePeriod: flags.traces,
-      traceSteps: client ? readContract(resolve(flags.model)).answers.trace?.steps : undefined,
-      record: flags.record && album ? album.path('episodes.mcap') : undefined,
-      watch: (robot, index) => {
-        if (set) return onPolicyFrames(set, robot, flags.seed * 100_000 + index);
-        return album?.watch(robot, index);
-      },
-      say,
-      onEpisode: async (episode, index) => {
-        if (!flags.quiet) {
-          const n = String(index + 1).padStart(String(flags.episodes).length);
-          const halts = episode.latched === null ? '' : `, stopped: ${episode.latched}`;
-          say(
-            `${n}/${flags.episodes}  ${endOf(episode).padEnd(12)} ${episode.duration.toFixed(1).padStart(5)} s  ${instructionFor(episode.task)}${halts}`,
-          );
-        }
-        await album?.episodeEnded(episode);
-      },
-    });
-    if (album) {
-      const report = simulateReport(result, album.shown, {
-        command: `npx magma-vla ${process.argv.slice(2).join(' ')}`,
-        model: flags.policy === 'model' ? shown(flags.model) : 'scripted expert',
-        robot: `${config.robot} (${shown(flags.config)})`,
-        version,
-      });
-      const page = album.path('report.html');
-      writeFileSync(page, renderReport(report));
-      const poster = await album.poster();
-      if (poster) writeFileSync(album.path('episodes.jpg'), poster);
-      say(`\nreport: ${page}${poster ? `   picture: ${album.path('episodes.jpg')}` : ''}`);
-    }
-    return { ...result, ranWith: client && modelIdentity(client.facts) };
-  } finally {
-    set?.close();
-    await client?.close();
-  }
-}
+addSimulateCommand(program, {
+  ...{ root, version, say, shown, withModel, statisticsOption, openClient },
+  program: fileURLToPath(import.meta.url),
+  typed: process.argv.slice(2),
+  parent: process,
+});
 
 interface ReplayFlags extends ModelFlags {
   readonly config: string;

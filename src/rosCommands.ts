@@ -9,7 +9,7 @@ import { evaluate, type EvaluateOptions } from './commands/evaluate.js';
 import { evaluateTable } from './commands/evaluateTable.js';
 import { runSimulator } from './commands/simulatorNode.js';
 import { ConfigError } from './errors.js';
-import { families } from './robot/sim/tasks.js';
+import { coreFamilies } from './robot/sim/tasks.js';
 
 export interface RosCommandsOptions {
   /** Of this package. */
@@ -49,7 +49,7 @@ export function addRosCommands(program: Command, options: RosCommandsOptions): v
     .description('seeded episodes over ROS 2: a running simulator and node, judged and timed')
     .option('--episodes <n>', 'how many', integer(1), 20)
     .option('--seed <n>', 'of scenes and tasks, as in simulate', integer(0), 7)
-    .option('--families <list>', 'task families, comma-separated', parseFamilies, families)
+    .option('--families <list>', 'task families, comma-separated', parseFamilies, coreFamilies)
     .option('--longest <s>', 'simulated seconds per episode', number(1), 12)
     .option('--node <name>', 'of the node', 'magma_vla')
     .option('--simulator <name>', 'of the simulation', 'simulator')

@@ -1,32 +1,40 @@
-/** Pictures of a simulate run, taken while it goes, and the page and recordings that come of it. */
+/** Pictures of a simulate run: moving ones of the first episodes and of the first failures of each cause. */
 import { join } from 'node:path';
 import type { SimRobot } from '../robot/sim/simRobot.js';
-import { instructionFor } from '../robot/sim/tasks.js';
 import type { TracePrediction } from '../types.js';
+import type { Cause } from './cause.js';
 import { encodeFilm, encodePoster, type Film, type Shot } from './filmstrip.js';
-import type { EpisodeOptions, EpisodeResult } from './episode.js';
+import type { EpisodeOptions } from './episode.js';
+import type { EpisodeRecord } from './episodeRecord.js';
+import { cameraSize } from './episodeRunner.js';
 import { makeFolder } from './folder.js';
-import { cameraSize } from './simulate.js';
 
 const pictureSize = { height: 420, width: 420 } as const;
-/** Episodes shown: the first ones, and the first failures after them. */
+/** Episodes shown: the first ones, and the first failures of each cause. */
 const shownFirst = 6;
-const shownFailures = 6;
+const shownPerCause = 3;
 
 export interface ShownEpisode {
-  readonly index: number;
-  readonly result: EpisodeResult;
-  readonly instruction: string;
+  readonly record: EpisodeRecord;
   readonly moving: Uint8Array;
   readonly film: Film;
+}
+
+/** Which episodes of a run are shown, by index: the same whoever ran them. */
+export function episodesToShow(records: readonly EpisodeRecord[]): readonly EpisodeRecord[] {
+  const perCause = new Map<Cause, number>();
+  return records.filter(({ index, cause }) => {
+    if (cause === null) return index < shownFirst;
+    const before = perCause.get(cause) ?? 0;
+    perCause.set(cause, before + 1);
+    return index < shownFirst || before < shownPerCause;
+  });
 }
 
 export class Album {
   readonly folder: string;
   readonly #shots: (Omit<Shot, 'picture'> & { readonly picture: Promise<Shot['picture']> })[] = [];
-  readonly #shown: ShownEpisode[] = [];
-  #failures = 0;
-  #index = -1;
+  readonly #shown = new Map<number, ShownEpisode>();
 
   static async open(folder: string): Promise<Album> {
     await makeFolder(folder);
@@ -37,24 +45,24 @@ export class Album {
     this.folder = folder;
   }
 
+  /** By index. */
   get shown(): readonly ShownEpisode[] {
-    return this.#shown;
+    return [...this.#shown.values()].sort((a, b) => a.record.index - b.record.index);
   }
 
-  /** Takes a picture at every policy request of an episode that will be shown, or may be. */
-  watch(robot: SimRobot, index: number): NonNullable<EpisodeOptions['observer']> {
+  has(index: number): boolean {
+    return this.#shown.has(index);
+  }
+
+  /** Takes a picture at every policy request of the episode that begins. */
+  watch(robot: SimRobot): NonNullable<EpisodeOptions['observer']> {
     this.#shots.length = 0;
-    this.#index = index;
-    if (index >= shownFirst && this.#failures >= shownFailures) return {};
     let prediction: TracePrediction | null = null;
     return {
       onRequest: () => {
         const path = robot.frames.map(({ points }) => points[0]!.at);
-        this.#shots.push({
-          picture: robot.picture(pictureSize.height, pictureSize.width),
-          path,
-          prediction,
-        });
+        const picture = robot.picture(pictureSize.height, pictureSize.width);
+        this.#shots.push({ picture, path, prediction });
       },
       onTrace: (answer) => {
         if (answer.ok) prediction = answer.value;
@@ -62,31 +70,23 @@ export class Album {
     };
   }
 
-  /** Keeps the episode where it is one of the first, or failed. */
-  async episodeEnded(result: EpisodeResult): Promise<void> {
-    const first = this.#index < shownFirst;
-    const failed = result.outcome !== 'success';
-    if (this.#shots.length === 0 || !(first || failed)) return;
-    if (!first) this.#failures++;
+  /** Keeps the episode that was watched. */
+  async keep(record: EpisodeRecord): Promise<void> {
+    if (this.#shots.length === 0) return;
     const shots = await Promise.all(
       this.#shots.map(async (shot) => ({ ...shot, picture: await shot.picture })),
     );
-    const instruction = instructionFor(result.task);
     const film: Film = { shots, cameraWidth: cameraSize.width };
-    this.#shown.push({
-      index: this.#index,
-      result,
-      instruction,
-      film,
-      moving: await encodeFilm(film),
-    });
+    this.#shown.set(record.index, { record, film, moving: await encodeFilm(film) });
   }
 
   /** One successful episode of each family, as a still picture; null where there is none. */
   async poster(): Promise<Uint8Array | null> {
-    const done = this.#shown.filter(({ result }) => result.outcome === 'success');
-    const byFamily = new Map(done.map((episode) => [episode.result.task.family, episode]));
-    return byFamily.size === 0 ? null : encodePoster([...byFamily.values()]);
+    const done = this.shown.filter(({ record }) => record.outcome === 'success');
+    const byFamily = new Map(
+      done.map(({ record, film }) => [record.family, { instruction: record.instruction, film }]),
+    );
+    return byFamily.size === 0 ? null : encodePoster([...byFamily.values()].slice(0, 4));
   }
 
   path(name: string): string {
@@ -94,14 +94,9 @@ export class Album {
   }
 }
 
-export const outcomeWords = {
-  success: 'done',
-  running: 'not done in time',
-  wrongObject: 'wrong object',
-} as const;
-
 /** How an episode ended, in two words for a terminal. */
-export function endOf({ outcome, latched }: EpisodeResult): string {
+export function endOf({ outcome, latched, gaveUp }: EpisodeRecord): string {
   if (latched !== null) return 'stopped';
-  return outcome === 'running' ? 'out of time' : outcome;
+  if (outcome === 'running') return gaveUp === null ? 'out of time' : 'gave up';
+  return outcome;
 }

@@ -1,5 +1,6 @@
 /** Command-line texts → values; commander shows what these say. */
 import { InvalidArgumentError } from 'commander';
+import { disturbances, type Disturbance } from '../robot/sim/disturb.js';
 import { families, type Family } from '../robot/sim/tasks.js';
 
 /** A whole number of at least `low`. */
@@ -29,5 +30,15 @@ export function parseFamilies(text: string): readonly Family[] {
     if (!family)
       throw new InvalidArgumentError(`got ${name}, expected some of ${families.join(', ')}`);
     return family;
+  });
+}
+
+/** Comma-separated kinds of disturbance. */
+export function parseDisturbances(text: string): readonly Disturbance[] {
+  return text.split(',').map((name) => {
+    const kind = disturbances.find((known) => known === name.trim());
+    if (!kind)
+      throw new InvalidArgumentError(`got ${name}, expected some of ${disturbances.join(', ')}`);
+    return kind;
   });
 }

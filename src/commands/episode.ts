@@ -12,7 +12,10 @@ import { Guard } from '../safety/guard.js';
 import type { GuardLog } from '../safety/guardLog.js';
 import type { RobotListener } from '../robot/robot.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
-import type { Family, Outcome, Task } from '../robot/sim/tasks.js';
+import type { Disturbance, DisturbanceEvent } from '../robot/sim/disturb.js';
+import type { Outcome } from '../robot/sim/judge.js';
+import type { ScenePlan } from '../robot/sim/suites.js';
+import type { Task } from '../robot/sim/tasks.js';
 import type { ArmDescription } from './arm.js';
 
 export interface EpisodeOptions {
@@ -27,8 +30,9 @@ export interface EpisodeOptions {
   readonly clock: Clock;
   /** Lock-step: simulated time, fixed latency. Wall: real time and latency. */
   readonly pace: 'lockstep' | 'wall';
-  readonly seed: number;
-  readonly family: Family;
+  readonly plan: Omit<ScenePlan, 'extra'>;
+  /** Of which one happens. */
+  readonly disturbances: readonly Disturbance[];
   /** s of simulated time. */
   readonly longest: number;
   readonly traces?: TraceSchedule | undefined;
@@ -40,6 +44,8 @@ export interface EpisodeOptions {
 export interface EpisodeResult {
   readonly seed: number;
   readonly task: Task;
+  readonly instruction: string;
+  readonly disturbed: DisturbanceEvent | null;
   readonly outcome: Outcome;
   /** s of simulated time until the end. */
   readonly duration: number;
@@ -47,6 +53,10 @@ export interface EpisodeResult {
   readonly reasons: ReadonlyMap<string, number>;
   /** Why the guard stopped the arm for good; null where it did not. */
   readonly latched: string | null;
+  /** Recoveries that began, by what from. */
+  readonly recoveries: ReadonlyMap<string, number>;
+  /** Why control gave up; null where it did not. */
+  readonly gaveUp: string | null;
   readonly actionLatencyMs: Samples;
   readonly traceLatencyMs: Samples;
 }
@@ -81,19 +91,29 @@ async function inRealTime<T>(
 }
 
 export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult> {
-  const { config, description, robot, aligner, policy, clock, pace, seed, family, longest } =
-    options;
+  const { config, description, robot, aligner, policy, clock, pace, plan, longest } = options;
   const { arm, capsules } = description;
-  const task = await robot.reset(seed, { family });
+  const task = await robot.reset(plan, options.disturbances);
   const guard = new Guard(config, arm, capsules, options.log?.onFirst);
   options.log?.opened(guard);
-  const observer = options.observer ?? {};
-  const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer });
+  const recoveries = new Map<string, number>();
+  const watching = options.observer ?? {};
+  const observer: NonNullable<EpisodeOptions['observer']> = {
+    ...watching,
+    onRecovery: (event, at) => {
+      const { kind, fault } = event;
+      if (kind === 'started') recoveries.set(fault, (recoveries.get(fault) ?? 0) + 1);
+      watching.onRecovery?.(event, at);
+    },
+  };
+  const recovery = 'asConfigured';
+  const loop = new ControlLoop({ config, arm, guard, aligner, robot, observer, recovery });
   await robot.start(options.listener);
   const startNs = robot.stampNs;
   const until = (): string | null => {
     if (robot.outcome !== 'running') return robot.outcome;
-    return guard.latched ? `stopped: ${guard.latched.message}` : null;
+    if (guard.latched) return `stopped: ${guard.latched.message}`;
+    return loop.gaveUp?.message ?? null;
   };
   const maxTicks = Math.ceil(longest * config.control.rateHz);
   const traces = options.traces ? { traces: options.traces } : {};
@@ -105,12 +125,16 @@ export async function runEpisode(options: EpisodeOptions): Promise<EpisodeResult
           runWall({ ...session, clock: simulated }),
         );
   return {
-    seed,
+    seed: plan.seed,
     task,
+    instruction: robot.instruction,
+    disturbed: robot.disturbed,
     outcome: robot.outcome,
     duration: Number(robot.stampNs - startNs) / 1e9,
     reasons: summed(guard.counts, loop.counts),
     latched: guard.latched?.code ?? null,
+    recoveries,
+    gaveUp: loop.gaveUp?.message ?? null,
     actionLatencyMs: run.actionLatencyMs,
     traceLatencyMs: run.traceLatencyMs,
   };

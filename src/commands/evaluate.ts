@@ -16,7 +16,7 @@ import { qos, type RosMessage, type RosNode } from '../robot/ros/ros.js';
 import { stampFromMessage } from '../robot/messages/messages.js';
 import type { Family } from '../robot/sim/tasks.js';
 import { realClock } from './clock.js';
-import type { Rate } from './simulate.js';
+import type { Rate } from './simulateResult.js';
 
 export interface EvaluateOptions {
   readonly episodes: number;

@@ -1,6 +1,6 @@
 /** An evaluate run as text. */
 import type { EvaluateResult } from './evaluate.js';
-import type { Rate } from './simulate.js';
+import type { Rate } from './simulateResult.js';
 
 const percent = (share: number): string => `${(100 * share).toFixed(0)} %`.padStart(5);
 

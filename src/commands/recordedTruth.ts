@@ -8,7 +8,8 @@ import { outputTopics, type Recorder } from '../robot/replay/recorder.js';
 import { layoutOf } from '../robot/messages/schemas.js';
 import type { Truth } from '../robot/sim/expertPolicy.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
-import { blockColours, padColours, taskFor, type SceneState } from '../robot/sim/tasks.js';
+import { taskFor } from '../robot/sim/instructions.js';
+import { blockColours, padColours, type SceneState } from '../robot/sim/tasks.js';
 import type { RobotListener } from '../robot/robot.js';
 import type { Observation } from '../types.js';
 
@@ -21,9 +22,10 @@ const schema = z.strictObject({
     gripperWidth: z.number(),
     blocks: z.partialRecord(
       z.enum(blockColours),
-      z.strictObject({ position: vec3, yaw: z.number() }),
+      z.strictObject({ position: vec3, yaw: z.number(), half: z.number().optional() }),
     ),
     pads: z.partialRecord(z.enum(padColours), vec3),
+    clutter: z.array(vec3).optional(),
   }),
 });
 

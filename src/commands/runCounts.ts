@@ -33,11 +33,7 @@ export class RunCounts {
   }
 
   addAction(answer: Answer<ActionPrediction>): void {
-    this.#hashLine(
-      answer.ok
-        ? [answer.value.observationStampNs, answer.value.episode, answer.value.chunk]
-        : ['refused', answer.refusal.kind],
-    );
+    this.#hash.update(answerLine(actionFields(answer)));
     if (!answer.ok) {
       count(this.#refusals, answer.refusal.kind);
       return;
@@ -46,14 +42,7 @@ export class RunCounts {
   }
 
   addTrace(answer: Answer<TracePrediction>): void {
-    this.#hashLine(
-      answer.ok
-        ? [
-            ...[answer.value.observationStampNs, answer.value.episode, answer.value.camera],
-            ...[answer.value.marks, answer.value.traces],
-          ]
-        : ['refused trace', answer.refusal.kind],
-    );
+    this.#hash.update(answerLine(traceFields(answer)));
     if (!answer.ok) {
       count(this.#refusals, `trace ${answer.refusal.kind}`);
       return;
@@ -82,10 +71,26 @@ export class RunCounts {
   predictionsSha256(): string {
     return this.#hash.digest('hex');
   }
+}
 
-  #hashLine(fields: readonly unknown[]): void {
-    this.#hash.update(`${JSON.stringify(fields, stringified)}\n`);
-  }
+/** What of an answer is hashed: a prediction's stamp and episode first. */
+export function actionFields(answer: Answer<ActionPrediction>): readonly unknown[] {
+  return answer.ok
+    ? [answer.value.observationStampNs, answer.value.episode, answer.value.chunk]
+    : ['refused', answer.refusal.kind];
+}
+
+export function traceFields(answer: Answer<TracePrediction>): readonly unknown[] {
+  return answer.ok
+    ? [
+        ...[answer.value.observationStampNs, answer.value.episode, answer.value.camera],
+        ...[answer.value.marks, answer.value.traces],
+      ]
+    : ['refused trace', answer.refusal.kind];
+}
+
+export function answerLine(fields: readonly unknown[]): string {
+  return `${JSON.stringify(fields, stringified)}\n`;
 }
 
 function count(counts: Record<string, number>, key: string): void {

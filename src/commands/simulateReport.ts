@@ -2,8 +2,9 @@
 import { REASONS } from '../safety/reasons.js';
 import type { CountedReason, Frame, RunReport } from '../report/runReport.js';
 import type { ShownEpisode } from './album.js';
-import { outcomeWords } from './album.js';
-import type { SimulateResult } from './simulate.js';
+import { causes, causeWords } from './cause.js';
+import type { EpisodeRecord } from './episodeRecord.js';
+import type { Rate, SimulateResult } from './simulateResult.js';
 import type { TraceError } from './traceScore.js';
 
 export interface SimulateFacts {
@@ -29,6 +30,7 @@ export function simulateReport(
       { label: 'Command', value: facts.command },
       { label: 'Policy', value: facts.model },
       { label: 'Robot', value: facts.robot },
+      { label: 'Suite', value: `${result.suite.name}, version ${result.suite.version}` },
       { label: 'Clock', value: clockWords(result) },
       { label: 'Predictions (SHA-256)', value: result.predictionsSha256 },
       { label: 'magma_vla', value: facts.version },
@@ -48,27 +50,54 @@ export function simulateReport(
       },
       ...(traceError ? [traceFigure(traceError)] : []),
     ],
-    rates: Object.entries(success.byFamily).map(([label, { successes, episodes, low, high }]) => ({
-      label,
-      successes,
-      trials: episodes,
-      low,
-      high,
-    })),
+    rates: [
+      ...Object.entries(success.byFamily),
+      ...Object.entries(result.byScenery),
+      ...Object.entries(result.byDisturbance),
+    ].map(([label, rate]) => rateRow(label, rate)),
     dimensions: [],
     reasons: reasonsOf(result),
     galleries: [
       gallery(
         'The first episodes',
-        shown.filter(({ result: r }) => r.outcome === 'success'),
+        shown.filter(({ record }) => record.cause === null),
       ),
-      gallery(
-        'What went wrong',
-        shown.filter(({ result: r }) => r.outcome !== 'success'),
+      ...causes.map((cause) =>
+        gallery(
+          `What went wrong: ${causeWords[cause]} (${result.causes[cause] ?? 0})`,
+          shown.filter(({ record }) => record.cause === cause),
+        ),
       ),
     ].filter(({ frames }) => frames.length > 0),
-    tables: [],
+    tables: Object.keys(result.causes).length > 0 ? [causeTable(result)] : [],
   };
+}
+
+function rateRow(label: string, { successes, episodes, low, high }: Rate) {
+  return { label, successes, trials: episodes, low, high };
+}
+
+function causeTable({ causes: counts, guardStops, episodes }: SimulateResult) {
+  const row = (words: string, n: number): readonly string[] => [
+    words,
+    String(n),
+    `${number((100 * n) / episodes)} %`,
+  ];
+  return {
+    title: 'Failures by cause',
+    note: 'Each failed episode once, told from the true course of the scene.',
+    columns: [
+      { label: 'cause', align: 'left' },
+      { label: 'episodes', align: 'right' },
+      { label: 'of all', align: 'right' },
+    ],
+    rows: causes.flatMap((cause) => {
+      const n = counts[cause];
+      if (n === undefined) return [];
+      const stops = cause === 'guardStop' ? Object.entries(guardStops) : [];
+      return [row(causeWords[cause], n), ...stops.map(([code, times]) => row(`– ${code}`, times))];
+    }),
+  } as const;
 }
 
 function traceFigure({
@@ -96,20 +125,25 @@ function clockWords({ clock }: SimulateResult): string {
 }
 
 /** How an episode ended; a stop by the guard is not a lack of time. */
-function wordsFor({ outcome, latched }: ShownEpisode['result']): string {
-  return latched === null ? outcomeWords[outcome] : `stopped by the guard (${latched})`;
+function wordsFor({ cause, latched }: EpisodeRecord): string {
+  if (cause === null) return 'done';
+  return latched === null ? causeWords[cause] : `${causeWords[cause]} (${latched})`;
 }
 
 function gallery(title: string, episodes: readonly ShownEpisode[]) {
   return {
     title,
     note: 'Moving pictures; marks appear with the first trace. Numbered marks: the points the model was asked about. Coloured lines: where it said they would move in the next 1.6 s. White line: the path the gripper took.',
-    frames: episodes.map(({ moving, instruction, result, index }): Frame => ({
-      image: `data:image/webp;base64,${Buffer.from(moving).toString('base64')}`,
-      alt: `${instruction}: ${wordsFor(result)}`,
-      caption: `Episode ${index + 1}: ${instruction} — ${wordsFor(result)} after ${number(result.duration)} s`,
-      outcome: result.outcome === 'success' ? 'good' : 'bad',
-    })),
+    frames: episodes.map(({ moving, record }): Frame => {
+      const { index, instruction, duration, disturbed } = record;
+      const upset = disturbed ? ` (${disturbed.kind} at ${number(disturbed.at)} s)` : '';
+      return {
+        image: `data:image/webp;base64,${Buffer.from(moving).toString('base64')}`,
+        alt: `${instruction}: ${wordsFor(record)}`,
+        caption: `Episode ${index + 1}: ${instruction}${upset} — ${wordsFor(record)} after ${number(duration)} s`,
+        outcome: record.cause === null ? 'good' : 'bad',
+      };
+    }),
   };
 }
 

@@ -31,6 +31,20 @@ const movedFrom = 4;
 /** Shorter truths say little: the episode ended. */
 const fewestSteps = 4;
 
+/** What a score is made of; sums of episodes add up to those of a run. */
+export interface TraceSums {
+  readonly ade: number;
+  readonly fde: number;
+  readonly still: number;
+  readonly straight: number;
+  readonly moved: number;
+  readonly missed: number;
+  readonly adeOfAll: number;
+  readonly marks: number;
+  readonly answers: number;
+  readonly refusals: number;
+}
+
 export class TraceScore {
   /** Camera frames that a trace looks ahead, one per step. */
   readonly #horizon: number;
@@ -84,6 +98,34 @@ export class TraceScore {
       this.#moved++;
       if (!future) this.#missed++;
     }
+  }
+
+  get sums(): TraceSums {
+    return {
+      ade: this.#ade,
+      fde: this.#fde,
+      still: this.#still,
+      straight: this.#straight,
+      moved: this.#moved,
+      missed: this.#missed,
+      adeOfAll: this.#adeOfAll,
+      marks: this.#marks,
+      answers: this.#answers,
+      refusals: this.#refusals,
+    };
+  }
+
+  addSums(sums: TraceSums): void {
+    this.#ade += sums.ade;
+    this.#fde += sums.fde;
+    this.#still += sums.still;
+    this.#straight += sums.straight;
+    this.#moved += sums.moved;
+    this.#missed += sums.missed;
+    this.#adeOfAll += sums.adeOfAll;
+    this.#marks += sums.marks;
+    this.#answers += sums.answers;
+    this.#refusals += sums.refusals;
   }
 
   /** Null where nothing was asked. */

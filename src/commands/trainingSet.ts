@@ -1,20 +1,41 @@
 /**
  * Training frames on disk, as models/nano/training reads them: frames.rgb and labels.jsonl (one line per frame: what an
- * expert would do for every instruction), marked.rgb and marks.jsonl (pictures with marks, prompt and answer ids).
+ * expert would do for every instruction), marked.rgb and marks.jsonl (pictures with marks, prompt and answer ids). Whole
+ * episodes, in order; progress.json says how many, so that an interrupted run goes on where it was.
  */
-import { closeSync, mkdirSync, openSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  ftruncateSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../errors.js';
 import { markedSample } from '../annotate/markedSample.js';
 import { seededRandom } from '../math/random.js';
 import { readContract, type Contract } from '../model/contract.js';
 import { readTokenizer, type Tokenizer } from '../model/tokenizer.js';
-import { demonstrate, labelled, type Demonstration } from '../robot/sim/demonstrate.js';
+import {
+  demonstrate,
+  demonstrateSuite,
+  labelled,
+  sayingsFor,
+  type Demonstration,
+} from '../robot/sim/demonstrate.js';
 import type { Frame } from '../robot/sim/protocol.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
+import { planOf, suites, type Assignment, type SuiteName } from '../robot/sim/suites.js';
+import type { Family } from '../robot/sim/tasks.js';
 import { World } from '../robot/sim/world.js';
 import type { EpisodeOptions } from './episode.js';
-import { cameraSize } from './simulate.js';
+import { checkIdentity, type Beginning, type RunIdentity } from './episodeFile.js';
+import { cameraSize } from './episodeRunner.js';
+import { Reorder, shareOut, type Doer } from './shareOut.js';
 
 /** Share of the points of a scene that get a mark. */
 const markShare = 0.9;
@@ -31,30 +52,90 @@ export function checkTrainingSeed(seed: number): void {
   }
 }
 
-export class TrainingSet {
-  readonly #files: Readonly<Record<'frames' | 'labels' | 'marked' | 'marks', number>>;
-  readonly #model: { readonly contract: Contract; readonly tokenizer: Tokenizer };
-  #frames = 0;
-  #marked = 0;
+const files = {
+  frames: 'frames.rgb',
+  labels: 'labels.jsonl',
+  marked: 'marked.rgb',
+  marks: 'marks.jsonl',
+} as const;
+type FileName = keyof typeof files;
+const fileNames = Object.keys(files) as FileName[];
 
-  constructor(folder: string, modelFolder: string) {
+interface Progress {
+  readonly identity: RunIdentity;
+  readonly episodes: number;
+  readonly frames: number;
+  readonly marked: number;
+  readonly bytes: Readonly<Record<FileName, number>>;
+}
+
+export class TrainingSet {
+  readonly #folder: string;
+  readonly #identity: RunIdentity;
+  readonly #files: Readonly<Record<FileName, number>>;
+  readonly #bytes: Record<FileName, number>;
+  readonly #model: { readonly contract: Contract; readonly tokenizer: Tokenizer };
+  #episodes: number;
+  #frames: number;
+  #marked: number;
+
+  /**
+   * `anew`, whatever the folder held, or `goOn` after the last whole episode.
+   * @throws ConfigError where what is there is of another run
+   */
+  static open(
+    folder: string,
+    modelFolder: string,
+    identity: RunIdentity,
+    how: Beginning,
+  ): TrainingSet {
     mkdirSync(folder, { recursive: true });
-    const create = (name: string): number => openSync(join(folder, name), 'w');
-    this.#files = {
-      frames: create('frames.rgb'),
-      labels: create('labels.jsonl'),
-      marked: create('marked.rgb'),
-      marks: create('marks.jsonl'),
-    };
+    const path = join(folder, 'progress.json');
+    if (how === 'goOn' && existsSync(path)) {
+      const progress = JSON.parse(readFileSync(path, 'utf8')) as Progress;
+      checkIdentity(path, progress.identity, identity);
+      return new TrainingSet(folder, modelFolder, progress);
+    }
+    const bytes = { frames: 0, labels: 0, marked: 0, marks: 0 };
+    return new TrainingSet(folder, modelFolder, {
+      ...{ identity, episodes: 0, frames: 0, marked: 0, bytes },
+    });
+  }
+
+  private constructor(folder: string, modelFolder: string, progress: Progress) {
+    this.#folder = folder;
+    this.#identity = progress.identity;
+    this.#episodes = progress.episodes;
+    this.#frames = progress.frames;
+    this.#marked = progress.marked;
+    this.#bytes = { ...progress.bytes };
+    const flags = progress.episodes === 0 ? 'w' : 'r+';
+    this.#files = Object.fromEntries(
+      fileNames.map((name) => [name, openSync(join(folder, files[name]), flags)]),
+    ) as Record<FileName, number>;
+    for (const name of fileNames) ftruncateSync(this.#files[name], this.#bytes[name]);
     this.#model = { contract: readContract(modelFolder), tokenizer: readTokenizer(modelFolder) };
   }
 
-  get counts(): { readonly frames: number; readonly marked: number } {
-    return { frames: this.#frames, marked: this.#marked };
+  get counts(): { readonly episodes: number; readonly frames: number; readonly marked: number } {
+    return { episodes: this.#episodes, frames: this.#frames, marked: this.#marked };
   }
 
-  add(frame: Demonstration): void {
-    writeSync(this.#files.frames, frame.image.data);
+  /** The next episode, whole. */
+  addEpisode(frames: readonly Demonstration[]): void {
+    for (const frame of frames) this.#add(frame);
+    this.#episodes++;
+    const { episodes, frames: count, marked } = this.counts;
+    const progress: Progress = {
+      ...{ identity: this.#identity, episodes, frames: count, marked, bytes: this.#bytes },
+    };
+    const path = join(this.#folder, 'progress.json');
+    writeFileSync(`${path}.new`, JSON.stringify(progress));
+    renameSync(`${path}.new`, path);
+  }
+
+  #add(frame: Demonstration): void {
+    this.#write('frames', frame.image.data);
     const { episode, instruction, points, motion } = frame;
     const line = {
       episode,
@@ -63,65 +144,123 @@ export class TrainingSet {
       labels: frame.labels.map(({ instruction: text, action }) => [text, action.map(decimals)]),
       points: points.map(({ name, at }) => [name, decimals(at.x), decimals(at.y)]),
     };
-    writeSync(this.#files.labels, `${JSON.stringify(line)}\n`);
+    this.#write('labels', `${JSON.stringify(line)}\n`);
     this.#frames++;
     if (!motion) return;
     const random = seededRandom(77 + this.#frames);
     const sample = markedSample(frame.image, motion, instruction, markShare, random, this.#model);
     if (!sample) return;
-    writeSync(this.#files.marked, sample.image.data);
+    this.#write('marked', sample.image.data);
     const { prompt, answer } = sample;
     const places = line.points.map(([name, x, y]) => [
       name,
       Number(x) / cameraSize.width,
       Number(y) / cameraSize.height,
     ]);
-    writeSync(
-      this.#files.marks,
-      `${JSON.stringify({ episode, prompt, answer, points: places })}\n`,
-    );
+    this.#write('marks', `${JSON.stringify({ episode, prompt, answer, points: places })}\n`);
     this.#marked++;
   }
 
   close(): void {
     Object.values(this.#files).forEach(closeSync);
   }
-}
 
-/** Expert demonstrations, about a hundred frames per second. Episode n has seed `seed · 100 000 + n`. */
-export async function writeDemonstrations(
-  set: TrainingSet,
-  urdf: string,
-  seed: number,
-  frames: number,
-  onEpisode: (episodes: number) => void,
-): Promise<void> {
-  const world = await World.create({ urdf, camera: cameraSize });
-  try {
-    for (let n = 0; set.counts.frames < frames; n++) {
-      for (const frame of demonstrate(world, seed * 100_000 + n)) set.add(frame);
-      onEpisode(n + 1);
-    }
-  } finally {
-    world.close();
+  /** At the end of what counts: what an interrupted episode left behind it is written over. */
+  #write(name: FileName, data: Uint8Array | string): void {
+    const bytes = typeof data === 'string' ? Buffer.from(data) : data;
+    let written = 0;
+    while (written < bytes.length)
+      written += writeSync(
+        this.#files[name],
+        bytes,
+        written,
+        bytes.length - written,
+        this.#bytes[name] + written,
+      );
+    this.#bytes[name] += written;
   }
 }
 
-/** Watches episodes that a policy drives: the expert's labels at the places the policy gets itself into (DAgger). */
-export function onPolicyFrames(
+/** Demonstrates episodes by their number, in a world of its own. */
+export class Demonstrator implements Doer<readonly Demonstration[]> {
+  readonly #world: World;
+  readonly #options: DemonstratorOptions;
+
+  static async open(options: DemonstratorOptions): Promise<Demonstrator> {
+    return new Demonstrator(
+      await World.create({ urdf: options.urdf, camera: cameraSize }),
+      options,
+    );
+  }
+
+  private constructor(world: World, options: DemonstratorOptions) {
+    this.#world = world;
+    this.#options = options;
+  }
+
+  /** Episode n of seed s has seed `s · 100 000 + n`. */
+  do(n: number): Promise<readonly Demonstration[]> {
+    const { suite, families, seed } = this.#options;
+    const frames =
+      suite === 'core'
+        ? demonstrate(this.#world, seed * 100_000 + n)
+        : demonstrateSuite(this.#world, suites[suite], families, seed, n);
+    return Promise.resolve([...frames]);
+  }
+
+  close(): Promise<void> {
+    this.#world.close();
+    return Promise.resolve();
+  }
+}
+
+export interface DemonstratorOptions {
+  readonly urdf: string;
+  readonly suite: SuiteName;
+  readonly families: readonly Family[];
+  readonly seed: number;
+}
+
+/** Expert demonstrations until there are enough frames: the same files, whoever and however many demonstrate. */
+export async function writeDemonstrations(
   set: TrainingSet,
+  doers: readonly Doer<readonly Demonstration[]>[],
+  frames: number,
+  onEpisode: () => void,
+): Promise<void> {
+  const first = set.counts.episodes;
+  const reorder = new Reorder<readonly Demonstration[]>(first, (episode) => {
+    if (set.counts.frames >= frames) return;
+    set.addEpisode(episode);
+    onEpisode();
+  });
+  function* untilEnough(): Generator<number> {
+    for (let n = first; set.counts.frames < frames; n++) yield n;
+  }
+  await shareOut(untilEnough(), doers, (episode, n) => reorder.add(episode, n));
+}
+
+/** Watches an episode that a policy drives: the expert's labels at the places the policy gets itself into (DAgger). */
+export function onPolicyFrames(
+  frames: Demonstration[],
   robot: SimRobot,
-  episode: number,
+  options: Omit<DemonstratorOptions, 'urdf'>,
+  index: number,
 ): NonNullable<EpisodeOptions['observer']> {
+  const suite = suites[options.suite];
+  const plan = planOf(suite, options.families, options.seed, index);
+  let sayings: readonly Assignment[] | null = null;
   return {
     onRequest: (observation) => {
       const frame = robot.frames.findLast(({ stampNs }: Frame) => stampNs === observation.stampNs);
       const image = Object.values(observation.images)[0];
-      if (!frame || image?.kind !== 'raw') return;
+      if (!frame || frame.shows === 'nothing' || image?.kind !== 'raw') return;
+      const assignment = { task: robot.task, instruction: robot.instruction };
+      sayings ??= sayingsFor(suite, plan, frame.state, assignment);
       const { height, width, data } = image;
-      set.add({
-        ...labelled(frame, robot.task, episode),
-        image: { height, width, data },
+      frames.push({
+        ...labelled(frame, assignment, sayings, plan.seed),
+        image: { height, width, data: Uint8Array.from(data) },
         motion: null,
       });
     },

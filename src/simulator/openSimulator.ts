@@ -6,7 +6,7 @@ import type { Config } from '../config.js';
 import { ConfigError } from '../errors.js';
 import type { Ros, RosNode } from '../robot/ros/ros.js';
 import { SteppedSim } from '../robot/sim/steppedSim.js';
-import { instructionFor } from '../robot/sim/tasks.js';
+import { instructionFor } from '../robot/sim/instructions.js';
 import { ArmController } from './armController.js';
 import { GripperController } from './gripperController.js';
 import { Publications } from './publications.js';

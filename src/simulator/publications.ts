@@ -8,7 +8,7 @@ import {
 } from '../robot/messages/messages.js';
 import { qos, type Qos, type RosNode } from '../robot/ros/ros.js';
 import type { StepReading } from '../robot/sim/protocol.js';
-import type { Outcome } from '../robot/sim/tasks.js';
+import type { Outcome } from '../robot/sim/judge.js';
 import type { CameraImage, PinholeCamera } from '../types.js';
 import {
   cameraInfoMessage,

@@ -5,8 +5,10 @@
  */
 import type { RosNode } from '../robot/ros/ros.js';
 import type { SteppedSim, Scene } from '../robot/sim/steppedSim.js';
-import { families, instructionFor, type Family, type Outcome } from '../robot/sim/tasks.js';
-import { timestep } from '../robot/sim/world.js';
+import { instructionFor } from '../robot/sim/instructions.js';
+import type { Outcome } from '../robot/sim/judge.js';
+import { coreFamilies, type Family } from '../robot/sim/tasks.js';
+import { timestep } from '../robot/sim/stage.js';
 import type { ArmController } from './armController.js';
 import type { GripperController } from './gripperController.js';
 import { Pacing } from './pacing.js';
@@ -142,8 +144,8 @@ export function episodeFrom(seed: number, family: string): Episode | string {
   if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff)
     return `seed: got ${seed}, expected a whole number 0 … 4294967295`;
   if (family === '') return { seed, family: null };
-  const known = families.find((name) => name === family);
+  const known = coreFamilies.find((name) => name === family);
   return known
     ? { seed, family: known }
-    : `family: got ${family}, expected ${families.join(', ')} or nothing`;
+    : `family: got ${family}, expected ${coreFamilies.join(', ')} or nothing`;
 }

@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import { armFromUrdf, forward } from '../../src/arm/kinematics.js';
 import { parseUrdf } from '../../src/arm/urdf.js';
 import * as pose from '../../src/math/pose.js';
-import { home, project } from '../../src/robot/sim/world.js';
+import { project } from '../../src/robot/sim/view.js';
+import { home } from '../../src/robot/sim/world.js';
 import type { StepReading } from '../../src/robot/sim/protocol.js';
 import {
   cameraInfoMessage,

@@ -4,32 +4,36 @@
  * Noisy episodes (bursts of wrong actions, flipped grippers, switched tasks) show recovery; clean ones also give the true
  * future of the gripper and the blocks, from which traces are made.
  */
-import { solveIk } from '../../arm/inverse.js';
-import { fromRpy } from '../../math/quaternion.js';
 import { seededRandom, type Random } from '../../math/random.js';
 import type { EndEffectorDelta, Pixel, RgbImage, Vec3 } from '../../types.js';
+import { Driver, policyPeriod } from './driver.js';
 import { expertAction } from './expert.js';
+import { instructionFor, sentencesFor } from './instructions.js';
+import { Referee } from './judge.js';
 import type { Frame } from './protocol.js';
-import { pointsOf, project, type Point, type World } from './world.js';
+import {
+  planOf,
+  possibleTasks,
+  setUp,
+  type Assignment,
+  type ScenePlan,
+  type Suite,
+} from './suites.js';
 import {
   blockColours,
-  families,
-  instructionFor,
-  judge,
+  coreFamilies,
   padColours,
   randomTask,
   tasksIn,
+  type Family,
   type SceneState,
-  type Task,
 } from './tasks.js';
+import { project } from './view.js';
+import { pointsOf, type Point, type World } from './world.js';
 
-export const policyPeriod = 0.2;
-/** From picture to motion: the stated 50 ms of a lock-step run, up to the next control tick. */
-const latency = 0.06;
-const controlPeriod = 0.02;
-const ticksPerPeriod = Math.round(policyPeriod / controlPeriod);
 const horizon = 8;
-const longestEpisode = 45;
+/** Policy periods; tasks of several parts take longer. */
+const longestEpisode = { core: 45, more: 110 } as const;
 
 export interface Demonstration {
   readonly episode: number;
@@ -45,13 +49,82 @@ export interface Demonstration {
   readonly motion: readonly { readonly name: string; readonly at: readonly Pixel[] }[] | null;
 }
 
-/** One episode, frame by frame. The same seed gives the same frames. */
-export function* demonstrate(world: World, seed: number): Generator<Demonstration> {
+/** One core episode, frame by frame. The same seed gives the same frames. */
+export function demonstrate(world: World, seed: number): Generator<Demonstration> {
   const random = seededRandom(seed);
   world.reset(random.integer(2 ** 31));
   const noisy = random.uniform() < 0.5;
+  const next = (): Assignment => {
+    const task = randomTask(random, random.pick(coreFamilies), world.blocks, padColours);
+    return { task, instruction: instructionFor(task) };
+  };
+  const sayings = coreSayings(world.state());
+  return episode(world, { seed, random, noisy, next, sayings, longest: longestEpisode.core });
+}
+
+/** As demonstrate, of any suite and of some of its families, each in turn. */
+export function demonstrateSuite(
+  world: World,
+  suite: Suite,
+  families: readonly Family[],
+  seed: number,
+  index: number,
+): Generator<Demonstration> {
+  const plan = planOf(suite, families, seed, index);
+  const begun = setUp(world, { ...plan, extra: 'none' });
+  const random = seededRandom(plan.seed).fork();
+  const noisy = random.uniform() < 0.5;
+  const sayings = sayingsFor(suite, plan, world.state(), begun);
+  let first: Assignment | null = begun;
+  const next = (): Assignment => {
+    const assignment = first ?? random.pick(sayings);
+    first = null;
+    return assignment;
+  };
+  const longest = longestEpisode.more;
+  return episode(world, { seed: plan.seed, random, noisy, next, sayings, longest });
+}
+
+/**
+ * What an episode's frames are labelled for: every task that its scene has room for at the start, each in one of its
+ * sentences, and the episode's own.
+ */
+export function sayingsFor(
+  suite: Suite,
+  plan: Omit<ScenePlan, 'extra'>,
+  start: SceneState,
+  own: Assignment,
+): readonly Assignment[] {
+  if (plan.scenery === 'core') return coreSayings(start);
+  const random = seededRandom(plan.seed ^ 0x5a17);
+  const blocks = blockColours.filter((colour) => start.blocks[colour]);
+  const said = suite.families.flatMap((family) =>
+    possibleTasks(family, blocks, start, plan.scenery).map((task): Assignment => {
+      const sentences = plan.language === 'canonical' ? [instructionFor(task)] : sentencesFor(task);
+      return { task, instruction: random.pick(sentences) };
+    }),
+  );
+  return said.some(({ instruction }) => instruction === own.instruction) ? said : [...said, own];
+}
+
+interface EpisodeCourse {
+  readonly seed: number;
+  readonly random: Random;
+  readonly noisy: boolean;
+  /** What to do first, and whenever the mind is changed. */
+  readonly next: () => Assignment;
+  /** What every frame is labelled for. */
+  readonly sayings: readonly Assignment[];
+  readonly longest: number;
+}
+
+function* episode(
+  world: World,
+  { seed, random, noisy, next, sayings, longest }: EpisodeCourse,
+): Generator<Demonstration> {
   const start = world.state();
-  let task = randomTask(random, random.pick(families), world.blocks, padColours);
+  let assignment = next();
+  let referee = new Referee(assignment.task, start);
   const frames: Omit<Demonstration, 'motion'>[] = [];
   const motion: Point[][] = [];
   const noise = burstNoise(random);
@@ -59,19 +132,20 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
   // Two frames after success are kept; a clean episode runs on unseen, so that every kept frame has its whole future.
   let after = 0;
   const enough = noisy ? 2 : 2 + horizon;
-  for (let k = 0; k < longestEpisode && after < enough; k++) {
+  for (let k = 0; k < longest && after < enough; k++) {
     const state = world.state();
     const points = pointsOf(world, state);
     if (after < 2) {
-      const labels = labelled({ state, camera: world.camera, points }, task, seed);
-      frames.push({ ...labels, image: world.render() });
+      const frame = { state, camera: world.camera, points };
+      frames.push({ ...labelled(frame, assignment, sayings, seed), image: world.render() });
     }
     motion.push(points);
-    const action = expertAction(state, task);
+    const action = expertAction(state, assignment.task);
     driver.drive(state, noisy ? noise(action) : action);
-    if (after > 0 || judge(task, start, world.state()) !== 'running') after++;
+    if (after > 0 || referee.look(world.state(), policyPeriod) !== 'running') after++;
     if (noisy && random.uniform() < 0.04) {
-      task = randomTask(random, random.pick(families), world.blocks, padColours);
+      assignment = next();
+      referee = new Referee(assignment.task, start);
     }
   }
   for (const [k, frame] of frames.entries()) {
@@ -79,25 +153,34 @@ export function* demonstrate(world: World, seed: number): Generator<Demonstratio
   }
 }
 
-/** What the expert would do in a frame for every instruction that makes sense in it. */
+/** What can be said in a core scene, in the canonical sentences. */
+function coreSayings(state: SceneState): readonly Assignment[] {
+  const blocks = blockColours.filter((colour) => state.blocks[colour]);
+  return tasksIn(blocks, padColours).map((task) => ({ task, instruction: instructionFor(task) }));
+}
+
+/** What the expert would do in a frame for everything that may be said in it. */
 export function labelled(
   { state, camera, points }: Pick<Frame, 'state' | 'camera' | 'points'>,
-  task: Task,
+  { instruction }: Assignment,
+  sayings: readonly Assignment[],
   episode: number,
 ): Omit<Demonstration, 'motion' | 'image'> {
-  const blocks = blockColours.filter((colour) => state.blocks[colour]);
   const pads = padColours.map((colour) => ({
     name: colour,
     at: project(camera, state.pads[colour]!),
   }));
   return {
     episode,
-    instruction: instructionFor(task),
+    instruction,
     state: [...state.tcp, state.tcpYaw, opening(state)],
     points: [...points, ...pads],
-    labels: tasksIn(blocks, padColours).map((other) => {
-      const { translation, rotation, gripper } = expertAction(state, other);
-      return { instruction: instructionFor(other), action: [...translation, ...rotation, gripper] };
+    labels: sayings.map((saying) => {
+      const { translation, rotation, gripper } = expertAction(state, saying.task);
+      return {
+        instruction: saying.instruction,
+        action: [...translation, ...rotation, gripper],
+      };
     }),
   };
 }
@@ -131,60 +214,4 @@ function burstNoise(random: Random): (action: EndEffectorDelta) => EndEffectorDe
       gripper: flip ? 1 - gripper : gripper,
     };
   };
-}
-
-/** The joint path under way: over one policy period, of which the next answer cuts off the rest. */
-interface Stroke {
-  readonly from: readonly number[];
-  readonly to: readonly number[];
-  /** Control ticks done. */
-  done: number;
-}
-
-/**
- * As the node moves: an answer comes `latency` after its picture, is blended in over one policy period from then on, and is
- * cut off in mid-motion by the next one. The first ticks of a period are the last ones of the stroke before.
- */
-class Driver {
-  readonly #world: World;
-  #stroke: Stroke | null = null;
-
-  constructor(world: World) {
-    this.#world = world;
-  }
-
-  /** Moves the tool by one delta from the pose it was seen at; lasts one policy period. */
-  drive(seen: SceneState, action: EndEffectorDelta): void {
-    const world = this.#world;
-    const late = Math.round(latency / controlPeriod);
-    for (let i = 0; i < late; i++) this.#tick();
-    const goal = {
-      translation: [
-        Math.min(0.68, Math.max(0.28, seen.tcp[0] + action.translation[0])),
-        Math.min(0.32, Math.max(-0.32, seen.tcp[1] + action.translation[1])),
-        Math.min(0.4, Math.max(0.008, seen.tcp[2] + action.translation[2])),
-      ] as const,
-      rotation: fromRpy([Math.PI, 0, seen.tcpYaw + action.rotation[2]]),
-    };
-    const from = this.#stroke ? at(this.#stroke) : world.joints().position;
-    const to = solveIk(world.arm, from, goal, { maxIterations: 30 }).position;
-    this.#stroke = { from, to, done: 0 };
-    world.grip(action.gripper > 0.5 ? 1 : 0);
-    for (let i = 0; i < ticksPerPeriod - late; i++) this.#tick();
-  }
-
-  #tick(): void {
-    const stroke = this.#stroke;
-    if (stroke) {
-      stroke.done = Math.min(stroke.done + 1, ticksPerPeriod);
-      const moving = stroke.done < ticksPerPeriod ? 1 / policyPeriod : 0;
-      const velocity = stroke.to.map((q, j) => (q - stroke.from[j]!) * moving);
-      this.#world.command(at(stroke), velocity);
-    }
-    this.#world.advance(controlPeriod);
-  }
-}
-
-function at({ from, to, done }: Stroke): number[] {
-  return from.map((q, j) => q + ((to[j]! - q) * done) / ticksPerPeriod);
 }

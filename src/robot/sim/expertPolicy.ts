@@ -3,7 +3,7 @@
  * far the arm, the control loop and the guard carry a policy that never errs in seeing.
  */
 import type { ActionPrediction, Answer, Observation } from '../../types.js';
-import { policyPeriod } from './demonstrate.js';
+import { policyPeriod } from './driver.js';
 import { expertAction } from './expert.js';
 import type { SimRobot } from './simRobot.js';
 import type { SceneState, Task } from './tasks.js';
@@ -13,11 +13,11 @@ export interface Truth {
   readonly task: Task;
 }
 
-/** The running simulation's truth behind an observation; null where it has no such frame. */
+/** What the running simulation's picture of an observation shows; null where it has no such frame, or it is black. */
 export function truthOf(robot: SimRobot): (observation: Observation) => Truth | null {
   return ({ stampNs }) => {
     const frame = robot.frames.findLast((candidate) => candidate.stampNs === stampNs);
-    return frame ? { state: frame.state, task: robot.task } : null;
+    return frame && frame.shows !== 'nothing' ? { state: frame.state, task: robot.task } : null;
   };
 }
 

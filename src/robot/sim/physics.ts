@@ -11,11 +11,15 @@ export interface Views {
   /** Body positions, 3 each, and orientations [w, x, y, z], 4 each. */
   readonly xpos: Float64Array;
   readonly xquat: Float64Array;
+  /** Placed bodies: positions, 3 each, and orientations [w, x, y, z], 4 each. */
   readonly mocap: Float64Array;
+  readonly mocapRotation: Float64Array;
   readonly geomPosition: Float64Array;
   readonly geomRotation: Float64Array;
   /** Generalised actuator forces, N·m or N. */
   readonly force: Float64Array;
+  /** What pushes bodies from outside, force (N) and torque (N·m) in the world frame, 6 each. */
+  readonly applied: Float64Array;
 }
 
 export interface Geoms {
@@ -38,6 +42,11 @@ export class Physics {
     return new Physics(await module, mjcf);
   }
 
+  /** Another model, by the module that is loaded already. */
+  another(mjcf: string): Physics {
+    return new Physics(this.#mujoco, mjcf);
+  }
+
   private constructor(mujoco: MainModule, mjcf: string) {
     this.#mujoco = mujoco;
     this.#model = mujoco.MjModel.from_xml_string(mjcf);
@@ -53,9 +62,11 @@ export class Physics {
       xpos: d.xpos!,
       xquat: d.xquat!,
       mocap: d.mocap_pos!,
+      mocapRotation: d.mocap_quat!,
       geomPosition: d.geom_xpos!,
       geomRotation: d.geom_xmat!,
       force: d.qfrc_actuator!,
+      applied: d.xfrc_applied!,
     };
   }
 

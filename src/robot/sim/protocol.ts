@@ -1,6 +1,9 @@
 /** What the simulation's worker and its main-thread robot say to each other: structured-clone data only. */
 import type { CameraImage, PinholeCamera, Pixel, RgbImage } from '../../types.js';
-import type { Outcome, SceneState, Task } from './tasks.js';
+import type { Disturbance, DisturbanceEvent } from './disturb.js';
+import type { Outcome } from './judge.js';
+import type { ScenePlan } from './suites.js';
+import type { SceneState, Task } from './tasks.js';
 
 export interface ServoCommand {
   readonly position: readonly number[];
@@ -11,9 +14,9 @@ export interface ServoCommand {
 export type SimRequest =
   | {
       readonly kind: 'reset';
-      readonly seed: number;
-      readonly task: Task | null;
-      readonly family: Task['family'] | null;
+      readonly plan: Omit<ScenePlan, 'extra'>;
+      /** Of which one happens in the episode; none: nothing does. */
+      readonly disturbances: readonly Disturbance[];
       /** Simulated time that passes unseen between two episodes. */
       readonly pauseNs: bigint;
     }
@@ -39,6 +42,8 @@ export interface JointColumns {
 /** The truth behind a camera frame: for the expert, for judging and for pictures; no policy that is measured sees it. */
 export interface Frame {
   readonly stampNs: bigint;
+  /** Whether the picture shows the scene: black ones show nothing, and a frozen one's `state` has what lay then. */
+  readonly shows: 'scene' | 'earlier' | 'nothing';
   readonly state: SceneState;
   readonly camera: PinholeCamera;
   readonly points: readonly { readonly name: string; readonly at: Pixel }[];
@@ -48,6 +53,7 @@ export type SimReply =
   | {
       readonly kind: 'reset';
       readonly task: Task;
+      readonly instruction: string;
       readonly stampNs: bigint;
       readonly reading: StepReading;
       readonly camera: PinholeCamera;
@@ -73,6 +79,8 @@ export type SimReply =
       readonly image: CameraImage | null;
       readonly frame: Frame | null;
       readonly outcome: Outcome;
+      /** What began to go wrong meanwhile. */
+      readonly disturbed: DisturbanceEvent | null;
     }
   | { readonly kind: 'picture'; readonly image: RgbImage }
   | { readonly kind: 'failed'; readonly message: string };

@@ -7,9 +7,9 @@
  */
 import type { Geometry, Urdf, UrdfJoint, UrdfLink } from '../../arm/urdf.js';
 import type { Pose } from '../../types.js';
-import { blockColours, padColours, type BlockColour, type PadColour } from './tasks.js';
+import { coreObjects, type ClutterShape, type SceneObjects } from './scenery.js';
+import { padColours, type BlockColour, type PadColour } from './tasks.js';
 
-export const blockHalf = 0.02;
 export const padRadius = 0.045;
 export const table = { height: 0, x: [0.05, 0.95], y: [-0.55, 0.55] } as const;
 
@@ -20,6 +20,8 @@ const colours: Readonly<Record<BlockColour | PadColour, readonly [number, number
   yellow: [0.95, 0.8, 0.1],
   purple: [0.55, 0.2, 0.7],
   teal: [0.1, 0.62, 0.62],
+  orange: [0.95, 0.45, 0.05],
+  pink: [0.95, 0.5, 0.7],
 };
 
 /** Position servo per joint, N·m/rad (or N/m) and N·m·s/rad: proportional, derivative, force limit. */
@@ -42,13 +44,21 @@ export interface SceneOptions {
   readonly timestep: number;
   /** Links whose collision geometry touches blocks and table; the rest of the arm is guarded by clearance, not contact. */
   readonly contactLinks: readonly string[];
+  /** Default: the core suite's. */
+  readonly objects?: SceneObjects;
 }
+
+/** Half sizes of the low bar that may be put in the way, m. */
+export const obstacleHalf = [0.012, 0.03, 0.015] as const;
 
 export function mjcfFromUrdf(urdf: Urdf, options: SceneOptions): string {
   const arm = urdf.joints.filter(
     (joint) => joint.type === 'revolute' || joint.type === 'continuous',
   );
   const fingers = urdf.joints.filter((joint) => joint.type === 'prismatic');
+  const objects = options.objects ?? coreObjects;
+  const tableFriction =
+    objects.friction === 1 ? '' : ` friction="${objects.friction} 0.005 0.0001"`;
   return `<mujoco model="${urdf.name}">
 <compiler angle="radian" autolimits="true"/>
 <option timestep="${options.timestep}" integrator="implicitfast" cone="elliptic" noslip_iterations="4" impratio="10" iterations="20" ls_iterations="20"/>
@@ -58,11 +68,11 @@ export function mjcfFromUrdf(urdf: Urdf, options: SceneOptions): string {
   <default class="contact"><geom friction="1.5 0.02 0.0005" condim="4" mass="0" rgba="0 0 0 0"/></default>
 </default>
 <worldbody>
-  <geom name="table" type="box" pos="${(table.x[0] + table.x[1]) / 2} 0 ${table.height - 0.02}" size="${(table.x[1] - table.x[0]) / 2} ${table.y[1]} 0.02" rgba="0.62 0.5 0.38 1"/>
+  <geom name="table" type="box" pos="${(table.x[0] + table.x[1]) / 2} 0 ${table.height - 0.02}" size="${(table.x[1] - table.x[0]) / 2} ${table.y[1]} 0.02"${tableFriction} rgba="0.62 0.5 0.38 1"/>
   <geom name="floor" type="plane" pos="0 0 -0.7" size="4 4 0.1" rgba="0.5 0.52 0.55 1"/>
 ${bodyTree(urdf, urdf.root, null, options)}
 ${padColours.map(pad).join('\n')}
-${blockColours.map(block).join('\n')}
+${objects.blocks.map((each) => block(each, objects.friction)).join('\n')}${objects.clutter.map(clutter).join('')}${objects.obstacle === 'ready' ? obstacle() : ''}
 </worldbody>
 <actuator>
 ${arm.map((joint, i) => actuator(joint, armServos[i]!)).join('\n')}
@@ -136,8 +146,26 @@ function pad(colour: PadColour): string {
   return `<body name="pad_${colour}" mocap="true"><geom name="pad_${colour}" type="cylinder" size="${padRadius} 0.001" contype="0" conaffinity="0" rgba="${colours[colour].join(' ')} 1"/></body>`;
 }
 
-function block(colour: BlockColour): string {
-  return `<body name="block_${colour}" pos="-2 0 0"><freejoint name="block_${colour}"/><geom name="block_${colour}" type="box" size="${blockHalf} ${blockHalf} ${blockHalf}" mass="0.05" condim="4" friction="1 0.01 0.0005" rgba="${colours[colour].join(' ')} 1"/></body>`;
+function block({ colour, half }: SceneObjects['blocks'][number], friction: number): string {
+  return `<body name="block_${colour}" pos="-2 0 0"><freejoint name="block_${colour}"/><geom name="block_${colour}" type="box" size="${half} ${half} ${half}" mass="0.05" condim="4" friction="${friction} 0.01 0.0005" rgba="${colours[colour].join(' ')} 1"/></body>`;
+}
+
+function clutter({ shape, grey }: SceneObjects['clutter'][number], i: number): string {
+  const name = `clutter_${i}`;
+  const { type, size } = clutterShapes[shape];
+  return `\n<body name="${name}" pos="-2 ${1 + i} 0"><freejoint name="${name}"/><geom name="${name}" type="${type}" size="${size.join(' ')}" mass="0.06" condim="4" friction="1 0.01 0.0005" rgba="${grey} ${grey} ${grey} 1"/></body>`;
+}
+
+/** MuJoCo's half sizes, m; the last is half the height. */
+export const clutterShapes: Readonly<
+  Record<ClutterShape, { readonly type: 'cylinder' | 'box'; readonly size: readonly number[] }>
+> = {
+  can: { type: 'cylinder', size: [0.017, 0.02] },
+  bar: { type: 'box', size: [0.028, 0.012, 0.014] },
+};
+
+function obstacle(): string {
+  return `\n<body name="obstacle" mocap="true" pos="-3 -0.6 -0.68"><geom name="obstacle" type="box" size="${obstacleHalf.join(' ')}" rgba="0.25 0.22 0.2 1"/></body>`;
 }
 
 /** Links of the gripper touch blocks and table, never each other. */

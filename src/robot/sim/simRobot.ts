@@ -8,11 +8,16 @@ import { openingFromPosition } from '../gripper.js';
 import type { LockstepRobot, RobotListener } from '../robot.js';
 import type { Frame, ServoCommand } from './protocol.js';
 import { SimThread } from './simThread.js';
-import { instructionFor, type Family, type Outcome, type Task } from './tasks.js';
+import type { Disturbance, DisturbanceEvent } from './disturb.js';
+import type { Outcome } from './judge.js';
+import type { ScenePlan } from './suites.js';
+import type { Task } from './tasks.js';
 
 /** One finger's travel, m. */
 export const fingers = { closed: 0, open: 0.04 } as const;
-const betweenEpisodesNs = 1_000_000_000n;
+/** Simulated time between two episodes, and the stamp of the first one. */
+export const betweenEpisodesNs = 1_000_000_000n;
+export const firstStampNs = 2_000_000_000n;
 
 export interface SimOptions {
   /** Text of the arm's URDF. */
@@ -31,7 +36,10 @@ export class SimRobot implements LockstepRobot {
   #listener: RobotListener | null = null;
   #command: ServoCommand | null = null;
   #stampNs = 0n;
+  #startNs = 0n;
   #task: Task | null = null;
+  #instruction = '';
+  #disturbed: DisturbanceEvent | null = null;
   #outcome: Outcome = 'running';
   #frames: Frame[] = [];
 
@@ -45,6 +53,11 @@ export class SimRobot implements LockstepRobot {
 
   get stampNs(): bigint {
     return this.#stampNs;
+  }
+
+  /** When this episode began. */
+  get startNs(): bigint {
+    return this.#startNs;
   }
 
   get task(): Task {
@@ -62,22 +75,30 @@ export class SimRobot implements LockstepRobot {
     return this.#frames;
   }
 
-  /** A new episode from a seed. Call before `start`, or between runs. */
+  /** The sentence of this episode. */
+  get instruction(): string {
+    return this.#instruction;
+  }
+
+  /** What went wrong in this episode so far; null: nothing was made to. */
+  get disturbed(): DisturbanceEvent | null {
+    return this.#disturbed;
+  }
+
+  /** A new episode. Call before `start`, or between runs. `disturbances`: of which one will happen. */
   async reset(
-    seed: number,
-    wanted: { readonly task?: Task; readonly family?: Family } = {},
+    plan: Omit<ScenePlan, 'extra'>,
+    disturbances: readonly Disturbance[] = [],
   ): Promise<Task> {
-    const reply = await this.#thread.ask({
-      kind: 'reset',
-      seed,
-      task: wanted.task ?? null,
-      family: wanted.family ?? null,
-      pauseNs: betweenEpisodesNs,
-    });
+    const request = { kind: 'reset', plan, disturbances, pauseNs: betweenEpisodesNs } as const;
+    const reply = await this.#thread.ask(request);
     this.#task = reply.task;
+    this.#instruction = reply.instruction;
     this.#stampNs = reply.stampNs;
+    this.#startNs = reply.stampNs;
     this.#command = null;
     this.#outcome = 'running';
+    this.#disturbed = null;
     this.#frames = [];
     this.#announce();
     return reply.task;
@@ -105,6 +126,7 @@ export class SimRobot implements LockstepRobot {
     const { stampNs, joints, gripperWidth } = reply;
     listener?.onJoints({ stampNs, names: this.#options.jointNames, ...joints });
     listener?.onGripper({ stampNs, opening: openingFromPosition(gripperWidth / 2, fingers) });
+    this.#disturbed ??= reply.disturbed;
     if (reply.frame) this.#frames.push(reply.frame);
     if (reply.image) listener?.onImage(this.#options.camera, reply.image);
   }
@@ -121,7 +143,7 @@ export class SimRobot implements LockstepRobot {
   #announce(): void {
     if (!this.#task || !this.#listener) return;
     this.#listener.onReset('a new simulated episode');
-    this.#listener.onInstruction(instructionFor(this.#task));
+    this.#listener.onInstruction(this.#instruction);
   }
 }
 

@@ -1,19 +1,14 @@
 /** The simulation's thread: one world, requests answered in order. */
 import { messageOf } from '../../errors.js';
 import { parentPort, workerData } from 'node:worker_threads';
-import { seededRandom } from '../../math/random.js';
-import type { ServoCommand, SimReply, SimRequest, StepReading } from './protocol.js';
+import { Disturber, type DisturbanceEvent } from './disturb.js';
+import { Referee, type Outcome } from './judge.js';
+import type { Frame, ServoCommand, SimReply, SimRequest, StepReading } from './protocol.js';
 import { RayCaster } from './rayCaster.js';
-import {
-  families,
-  judge,
-  padColours,
-  randomTask,
-  type Outcome,
-  type SceneState,
-  type Task,
-} from './tasks.js';
-import { pointsOf, timestep, World, type WorldOptions } from './world.js';
+import { timestep } from './stage.js';
+import { setUp } from './suites.js';
+import type { SceneState } from './tasks.js';
+import { pointsOf, World, type WorldOptions } from './world.js';
 
 export interface SimWorkerData {
   readonly world: WorldOptions;
@@ -28,8 +23,11 @@ const { world: options, cameraPeriodNs } = workerData as SimWorkerData;
 const world = await World.create(options);
 let stampNs = 1_000_000_000n;
 let nextImageNs = stampNs;
-let task: Task = { family: 'pick', block: 'red' };
-let start: SceneState = world.state();
+let startNs = stampNs;
+let referee = new Referee({ family: 'pick', block: 'red' }, world.state());
+let disturber: Disturber | null = null;
+/** What the camera gave last. */
+let seen: { readonly state: SceneState; readonly data: Uint8Array } | null = null;
 let outcome: Outcome = 'running';
 let stepsTaken = 0;
 
@@ -61,37 +59,76 @@ function answer(request: SimRequest): SimReply {
   }
 }
 
-/** A scene from the seed; its task too, unless one is given. Time goes on, by `pauseNs`. */
+/** Scene and task from the plan. Time goes on, by `pauseNs`. */
 function reset(request: Extract<SimRequest, { kind: 'reset' }>): SimReply {
-  const { seed, task: given, family, pauseNs } = request;
-  const random = seededRandom(seed);
-  world.reset(random.integer(2 ** 31));
-  task = given ?? randomTask(random, family ?? random.pick(families), world.blocks, padColours);
-  start = world.state();
+  const { plan, disturbances, pauseNs } = request;
+  const extra = disturbances.includes('obstacle') ? 'ready' : 'none';
+  const assignment = setUp(world, { ...plan, extra });
+  referee = new Referee(assignment.task, world.state());
+  disturber =
+    disturbances.length === 0
+      ? null
+      : new Disturber(world, assignment.task, plan.seed, disturbances);
   stampNs += pauseNs;
+  startNs = stampNs;
   nextImageNs = stampNs;
   outcome = 'running';
   stepsTaken = 0;
-  return { kind: 'reset', task, stampNs, reading: reading(), camera: world.camera };
+  seen = null;
+  return { kind: 'reset', ...assignment, stampNs, reading: reading(), camera: world.camera };
 }
 
 function advance({ durationNs, command }: Extract<SimRequest, { kind: 'advance' }>): SimReply {
   if (command) follow(command);
-  world.advance(Number(durationNs) / 1e9);
+  const seconds = Number(durationNs) / 1e9;
+  world.advance(seconds);
   stampNs += durationNs;
   const joints = world.joints();
   const due = stampNs >= nextImageNs;
   if (due) nextImageNs += cameraPeriodNs;
-  const state = world.state();
+  const { state, disturbed } = disturb();
+  const shown = due ? show(state) : null;
   return {
     kind: 'advanced',
     stampNs,
     joints,
     gripperWidth: world.gripperWidth(),
-    image: due ? photograph() : null,
-    frame: due ? { stampNs, state, camera: world.camera, points: pointsOf(world, state) } : null,
-    outcome: judge(task, start, state),
+    image: shown?.image ?? null,
+    frame: shown?.frame ?? null,
+    outcome: referee.look(state, seconds),
+    disturbed,
   };
+}
+
+function disturb(): { readonly state: SceneState; readonly disturbed: DisturbanceEvent | null } {
+  const before = world.state();
+  const disturbed = disturber?.look(Number(stampNs - startNs) / 1e9, before) ?? null;
+  if (disturbed?.kind !== 'moved') return { state: before, disturbed };
+  const state = world.state();
+  referee.restart(state);
+  return { state, disturbed };
+}
+
+/** What the camera gives, and what it is a picture of. */
+function show(state: SceneState) {
+  const blind = disturber?.blindAt(Number(stampNs - startNs) / 1e9) ?? null;
+  const { tcp, tcpYaw, gripperWidth } = state;
+  const truth = { stampNs, camera: world.camera, points: pointsOf(world, state) };
+  if (blind === 'frozen' && seen) {
+    const frame: Frame = {
+      ...{ ...truth, shows: 'earlier' },
+      state: { ...seen.state, tcp, tcpYaw, gripperWidth },
+    };
+    return { image: photograph(seen.data), frame };
+  }
+  const rendered = world.render().data;
+  if (blind === 'black') {
+    const frame: Frame = { ...truth, shows: 'nothing', state };
+    return { image: photograph(new Uint8Array(rendered.length)), frame };
+  }
+  seen = { state, data: rendered };
+  const frame: Frame = { ...truth, shows: 'scene', state };
+  return { image: photograph(rendered), frame };
 }
 
 /** A picture that falls due is taken after its step; a second one within the request waits for the next request. */
@@ -103,9 +140,9 @@ function step({ commands }: Extract<SimRequest, { kind: 'step' }>): SimReply {
     stampNs += stepNs;
     stepsTaken++;
     if (outcome === 'running' && stepsTaken % judgedEvery === 0)
-      outcome = judge(task, start, world.state());
+      outcome = referee.look(world.state(), judgedEvery * timestep);
     if (!image && stampNs >= nextImageNs) {
-      image = photograph();
+      image = photograph(world.render().data);
       while (nextImageNs <= stampNs) nextImageNs += cameraPeriodNs;
     }
     return reading();
@@ -123,8 +160,8 @@ function reading(): StepReading {
   return { stampNs, joints, fingers: world.fingers() };
 }
 
-function photograph() {
-  const { height, width, data } = world.render();
+function photograph(data: Uint8Array) {
+  const { height, width } = options.camera;
   return {
     kind: 'raw',
     stampNs,

@@ -27,7 +27,8 @@ export class SteppedSim {
 
   /** Scene, arm and task from a seed, as SimRobot's; time stands still meanwhile. */
   reset(seed: number, family: Family | null): Promise<Scene> {
-    return this.#thread.ask({ kind: 'reset', seed, task: null, family, pauseNs: 0n });
+    const plan = { seed, family, scenery: 'core', language: 'canonical' } as const;
+    return this.#thread.ask({ kind: 'reset', plan, disturbances: [], pauseNs: 0n });
   }
 
   /** One physics step (`timestep` of world.ts) per command. */

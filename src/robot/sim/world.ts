@@ -4,93 +4,96 @@
  */
 import { armFromUrdf, forward, type Arm } from '../../arm/kinematics.js';
 import { solveIk } from '../../arm/inverse.js';
-import { parseUrdf } from '../../arm/urdf.js';
+import { parseUrdf, type Urdf } from '../../arm/urdf.js';
 import { seededRandom, type Random } from '../../math/random.js';
-import { fromMatrix, fromRpy, toRpy } from '../../math/quaternion.js';
-import { invert, transformPoint } from '../../math/pose.js';
+import { fromRpy, toRpy } from '../../math/quaternion.js';
 import type { PinholeCamera, Pixel, Pose, RgbImage, Vec3 } from '../../types.js';
-import { Physics, type Geoms } from './physics.js';
+import { Physics } from './physics.js';
 import { RayCaster, type Light, type SceneGeometry } from './rayCaster.js';
-import { armServos, blockHalf, mjcfFromUrdf } from './scene.js';
-import { blockColours, padColours, type BlockColour, type SceneState } from './tasks.js';
+import { armServos, clutterShapes, obstacleHalf } from './scene.js';
+import {
+  coreObjects,
+  sceneries,
+  type SceneObjects,
+  type Scenery,
+  type SceneryName,
+} from './scenery.js';
+import { sceneText, Stage, timestep } from './stage.js';
+import {
+  coreBlockHalf,
+  padColours,
+  type BlockColour,
+  type BlockState,
+  type PadColour,
+  type SceneState,
+} from './tasks.js';
+import { cameraAt, project } from './view.js';
 
-export const timestep = 0.0025;
 export const fingerTravel = 0.04;
 /** s for which the servos follow the last command's velocity. */
 const coastingTime = 0.04;
-
-/** How far a scene departs from the nominal one. */
-export interface Variation {
-  /** Camera eye, ± m; its aim moves half as far. */
-  readonly camera: number;
-  /** Relative change of every colour. */
-  readonly colour: number;
-}
-export const nominalVariation: Variation = { camera: 0.015, colour: 0.08 };
 
 /** Where things may start, base frame, m. */
 const area = { x: [0.36, 0.6], y: [-0.18, 0.18] } as const;
 const startArea = { x: [0.38, 0.55], y: [-0.15, 0.15], z: [0.17, 0.24], yaw: [-0.3, 0.3] } as const;
 export const home: readonly number[] = [0, -0.25, 0, -2.15, 0, 1.9, 0.785];
+type Place = readonly [number, number];
 const blocksPerScene = 3;
 const parked: Vec3 = [-3, 0, -0.68];
-const fieldOfView = (32 * Math.PI) / 180;
 
 export interface WorldOptions {
   readonly urdf: string;
   readonly camera: { readonly height: number; readonly width: number };
 }
 
+/** Beside the scene itself: whether a low bar lies ready to be put in the way. */
+export type Extra = SceneObjects['obstacle'];
+
 export class World {
   readonly arm: Arm;
-  readonly #physics: Physics;
+  readonly #urdf: Urdf;
   readonly #caster: RayCaster;
-  readonly #geoms: Geoms;
-  readonly #rgba: Float64Array;
-  readonly #joints: readonly { readonly qpos: number; readonly qvel: number }[];
-  readonly #fingers: readonly { readonly qpos: number; readonly qvel: number }[];
-  readonly #actuators: readonly number[];
-  readonly #fingerActuators: readonly number[];
   readonly #size: { readonly height: number; readonly width: number };
+  /** Models that many scenes share, by their text; others live as long as their scene. */
+  readonly #shared = new Map<string, Stage>();
+  #stage: Stage;
   #camera: PinholeCamera;
   #light: Light = { position: [0.3, 0, 1.6], ambient: 0.5 };
   #blocks: readonly BlockColour[] = [];
   #setpoint: { position: readonly number[]; velocity: readonly number[]; age: number };
+  #push: { readonly force: Vec3; left: number } | null = null;
 
   static async create(options: WorldOptions): Promise<World> {
     const urdf = parseUrdf(options.urdf, 'built-in arm');
-    const contactLinks = ['hand', 'left_finger', 'right_finger'];
-    const physics = await Physics.create(mjcfFromUrdf(urdf, { timestep, contactLinks }));
-    return new World(
-      physics,
-      armFromUrdf(urdf, { baseLink: 'base_link', tipLink: 'tcp' }),
-      options,
-    );
+    const physics = await Physics.create(sceneText(urdf, coreObjects));
+    return new World(physics, urdf, options);
   }
 
-  private constructor(physics: Physics, arm: Arm, options: WorldOptions) {
-    this.arm = arm;
-    this.#physics = physics;
+  private constructor(physics: Physics, urdf: Urdf, options: WorldOptions) {
+    this.arm = armFromUrdf(urdf, { baseLink: 'base_link', tipLink: 'tcp' });
+    this.#urdf = urdf;
     this.#size = options.camera;
     this.#caster = new RayCaster(options.camera.height, options.camera.width);
-    this.#geoms = physics.geoms();
-    this.#rgba = Float64Array.from(this.#geoms.rgba);
-    this.#joints = arm.jointNames.map((name) => physics.joint(name));
-    this.#fingers = ['left_finger_joint', 'right_finger_joint'].map((name) => physics.joint(name));
-    this.#actuators = arm.jointNames.map((name) => physics.actuator(name));
-    this.#fingerActuators = ['left_finger_joint', 'right_finger_joint'].map((name) =>
-      physics.actuator(name),
-    );
-    this.#camera = cameraAt([1.04, 0, 0.62], [0.47, 0, 0.05], options.camera);
+    this.#stage = new Stage(physics, this.arm, coreObjects);
+    this.#shared.set(sceneText(urdf, coreObjects), this.#stage);
+    const { eye, aim } = sceneries.core.camera;
+    this.#camera = cameraAt(eye, aim, options.camera);
     this.#setpoint = { position: home, velocity: home.map(() => 0), age: 0 };
   }
 
-  /** A fresh scene: three blocks, two pads, light, colours, camera and arm pose drawn from the seed. */
-  reset(seed: number, variation: Variation = nominalVariation): void {
+  /** A fresh scene: blocks, pads, clutter, light, colours, camera and arm pose drawn from the seed. */
+  reset(seed: number, name: SceneryName = 'core', extra: Extra = 'none'): void {
     const random = seededRandom(seed);
+    const scenery = sceneries[name];
+    this.#blocks = colours(random, scenery);
+    const objects = scenery.objects?.(random, this.#blocks) ?? coreObjects;
+    this.#stage = this.#stageFor(
+      { ...objects, obstacle: extra },
+      scenery.objects ? 'once' : 'shared',
+    );
     this.#physics.reset();
     this.#placeObjects(random);
-    this.#vary(random, variation);
+    this.#vary(random, scenery);
     const start: Pose = {
       translation: [
         random.between(...startArea.x),
@@ -101,8 +104,9 @@ export class World {
     };
     const { position } = solveIk(this.arm, home, start, { maxIterations: 200 });
     const { qpos } = this.#physics.views;
-    this.#joints.forEach((joint, i) => (qpos[joint.qpos] = position[i]!));
-    for (const finger of this.#fingers) qpos[finger.qpos] = fingerTravel;
+    this.#stage.joints.forEach((joint, i) => (qpos[joint.qpos] = position[i]!));
+    for (const finger of this.#stage.fingers) qpos[finger.qpos] = fingerTravel;
+    this.#push = null;
     this.command(
       position,
       position.map(() => 0),
@@ -122,13 +126,14 @@ export class World {
     const { ctrl } = this.#physics.views;
     // Closed aims past zero so that a held object is squeezed.
     const target = opening >= 1 ? fingerTravel : opening * fingerTravel - 0.005 * (1 - opening);
-    for (const actuator of this.#fingerActuators) ctrl[actuator] = target;
+    for (const actuator of this.#stage.fingerActuators) ctrl[actuator] = target;
   }
 
   advance(seconds: number): void {
     const steps = Math.round(seconds / timestep);
     for (let i = 0; i < steps; i++) {
       this.#applySetpoint();
+      this.#applyPush();
       this.#physics.step();
     }
   }
@@ -139,7 +144,7 @@ export class World {
     const { position, velocity, age } = this.#setpoint;
     // Commands that come late are coasted over, then the feed-forward fades: a real servo does not brake at one missed tick.
     const fade = Math.min(1, Math.max(0, 2 - age / coastingTime));
-    this.#actuators.forEach((actuator, i) => {
+    this.#stage.actuators.forEach((actuator, i) => {
       const servo = armServos[i]!;
       const rate = fade * velocity[i]!;
       // The command says where to be at its own instant; until the next one arrives the servo follows its velocity.
@@ -159,9 +164,9 @@ export class World {
   } {
     const { qpos, qvel, force } = this.#physics.views;
     return {
-      position: this.#joints.map((joint) => qpos[joint.qpos]!),
-      velocity: this.#joints.map((joint) => qvel[joint.qvel]!),
-      effort: this.#joints.map((joint) => force[joint.qvel]!),
+      position: this.#stage.joints.map((joint) => qpos[joint.qpos]!),
+      velocity: this.#stage.joints.map((joint) => qvel[joint.qvel]!),
+      effort: this.#stage.joints.map((joint) => force[joint.qvel]!),
     };
   }
 
@@ -171,9 +176,9 @@ export class World {
    */
   servoEffort(): number[] {
     const { qpos, qvel, ctrl } = this.#physics.views;
-    return this.#joints.map((joint, i) => {
+    return this.#stage.joints.map((joint, i) => {
       const { stiffness, damping, force } = armServos[i]!;
-      const wanted = ctrl[this.#actuators[i]!]!;
+      const wanted = ctrl[this.#stage.actuators[i]!]!;
       const push = stiffness * (wanted - qpos[joint.qpos]!) - damping * qvel[joint.qvel]!;
       return Math.min(force, Math.max(-force, push));
     });
@@ -187,24 +192,25 @@ export class World {
   } {
     const { qpos, qvel, force } = this.#physics.views;
     return {
-      position: this.#fingers.map((finger) => qpos[finger.qpos]!),
-      velocity: this.#fingers.map((finger) => qvel[finger.qvel]!),
-      effort: this.#fingers.map((finger) => force[finger.qvel]!),
+      position: this.#stage.fingers.map((finger) => qpos[finger.qpos]!),
+      velocity: this.#stage.fingers.map((finger) => qvel[finger.qvel]!),
+      effort: this.#stage.fingers.map((finger) => force[finger.qvel]!),
     };
   }
 
   /** Distance between the finger pads, m: 0 … 0.08. */
   gripperWidth(): number {
     const { qpos } = this.#physics.views;
-    return this.#fingers.reduce((sum, finger) => sum + qpos[finger.qpos]!, 0);
+    return this.#stage.fingers.reduce((sum, finger) => sum + qpos[finger.qpos]!, 0);
   }
 
   state(): SceneState {
     const { xpos, xquat } = this.#physics.views;
     const tcp = forward(this.arm, this.joints().position);
     const at = (body: number): Vec3 => [xpos[3 * body]!, xpos[3 * body + 1]!, xpos[3 * body + 2]!];
+    const { objects } = this.#stage;
     const blocks = Object.fromEntries(
-      this.#blocks.map((colour) => {
+      this.#blocks.map((colour): [BlockColour, BlockState] => {
         const body = this.#physics.body(`block_${colour}`);
         const [w, x, y, z] = [0, 1, 2, 3].map((i) => xquat[4 * body + i]!) as [
           number,
@@ -213,18 +219,22 @@ export class World {
           number,
         ];
         const yaw = Math.atan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z));
-        return [colour, { position: at(body), yaw }];
+        const { half } = objects.blocks.find((block) => block.colour === colour)!;
+        const size = half === coreBlockHalf ? {} : { half };
+        return [colour, { position: at(body), yaw, ...size }];
       }),
     );
     const pads = Object.fromEntries(
       padColours.map((colour) => [colour, at(this.#physics.body(`pad_${colour}`))]),
     );
+    const clutter = objects.clutter.map((_, i) => at(this.#physics.body(`clutter_${i}`)));
     return {
       tcp: tcp.translation,
       tcpYaw: toRpy(tcp.rotation)[2],
       gripperWidth: this.gripperWidth(),
       blocks,
-      pads: pads,
+      pads,
+      ...(clutter.length > 0 ? { clutter } : {}),
     };
   }
 
@@ -255,13 +265,69 @@ export class World {
     return caster.render(this.#geometry(), camera, this.#light);
   }
 
+  /** Somebody puts a block or a pad elsewhere; `z`: of its centre. */
+  move(
+    thing: { readonly block: BlockColour } | { readonly pad: PadColour },
+    [x, y]: Place,
+    z: number,
+  ): void {
+    const { qpos, qvel, mocap } = this.#physics.views;
+    if ('pad' in thing) {
+      mocap.set([x, y, z], 3 * padColours.indexOf(thing.pad));
+    } else {
+      const joint = this.#physics.joint(`block_${thing.block}`);
+      qpos.set([x, y, z], joint.qpos);
+      qvel.fill(0, joint.qvel, joint.qvel + 6);
+    }
+    this.#physics.forward();
+  }
+
+  /** Something pushes the hand, N in the base frame, for so long. */
+  bump(force: Vec3, seconds: number): void {
+    this.#push = { force, left: seconds };
+  }
+
+  /** Puts the low bar onto the table. @throws Error where the scene was made without one. */
+  putObstacle([x, y]: Place, yaw: number): void {
+    if (this.#stage.objects.obstacle === 'none') throw new Error('scene: no obstacle lies ready');
+    const { mocap, mocapRotation } = this.#physics.views;
+    mocap.set([x, y, obstacleHalf[2]], 3 * padColours.length);
+    mocapRotation.set([Math.cos(yaw / 2), 0, 0, Math.sin(yaw / 2)], 4 * padColours.length);
+    this.#physics.forward();
+  }
+
   close(): void {
-    this.#physics.close();
+    for (const stage of new Set([...this.#shared.values(), this.#stage])) stage.physics.close();
+  }
+
+  get #physics(): Physics {
+    return this.#stage.physics;
+  }
+
+  /** The compiled model of these objects. One that was made for a single scene is let go of. */
+  #stageFor(objects: SceneObjects, once: 'once' | 'shared'): Stage {
+    const text = sceneText(this.#urdf, objects);
+    const shared = this.#shared.get(text);
+    const old = this.#stage;
+    const stage = shared ?? new Stage(old.physics.another(text), this.arm, objects);
+    if (once === 'shared') this.#shared.set(text, stage);
+    if (stage !== old && ![...this.#shared.values()].includes(old)) old.physics.close();
+    return stage;
+  }
+
+  #applyPush(): void {
+    const push = this.#push;
+    if (!push) return;
+    const { applied } = this.#physics.views;
+    push.left -= timestep;
+    const over = push.left < 0;
+    applied.set(over ? [0, 0, 0] : push.force, 6 * this.#stage.hand);
+    if (over) this.#push = null;
   }
 
   #geometry(): SceneGeometry {
     const { geomPosition, geomRotation } = this.#physics.views;
-    const { count, type, size, bound } = this.#geoms;
+    const { count, type, size, bound } = this.#stage.geoms;
     const onlyTable = new Uint8Array(count);
     onlyTable[this.#physics.geom('table')] = 1;
     return {
@@ -269,7 +335,7 @@ export class World {
       type,
       size,
       bound,
-      rgba: this.#rgba,
+      rgba: this.#stage.rgba,
       position: geomPosition,
       rotation: geomRotation,
       checkered: onlyTable,
@@ -278,34 +344,36 @@ export class World {
   }
 
   #placeObjects(random: Random): void {
-    const order = [...blockColours];
-    for (let i = order.length - 1; i > 0; i--) {
-      const j = random.integer(i + 1);
-      [order[i], order[j]] = [order[j]!, order[i]!];
-    }
-    this.#blocks = blockColours.filter((colour) => order.indexOf(colour) < blocksPerScene);
-    const radii = [...padColours.map(() => 0.05), ...this.#blocks.map(() => 0.035)];
+    const { objects } = this.#stage;
+    const radii = [
+      ...padColours.map(() => 0.05),
+      ...this.#blocks.map(() => 0.035),
+      ...objects.clutter.map(() => 0.035),
+    ];
     const places = spread(random, radii);
     const { qpos, mocap } = this.#physics.views;
+    const put = (name: string, at: Vec3, yaw: number): void =>
+      qpos.set([...at, Math.cos(yaw / 2), 0, 0, Math.sin(yaw / 2)], this.#physics.joint(name).qpos);
     padColours.forEach((_, i) => mocap.set([...places[i]!, 0.001], 3 * i));
-    blockColours.forEach((colour, i) => {
+    objects.blocks.forEach(({ colour, half }, i) => {
       const index = this.#blocks.indexOf(colour);
       const yaw = index < 0 ? 0 : random.between(-0.6, 0.6);
       const place = places[padColours.length + index];
-      const at: Vec3 =
-        index < 0 ? [parked[0], 0.3 * i, parked[2]] : [place![0], place![1], blockHalf];
-      qpos.set(
-        [...at, Math.cos(yaw / 2), 0, 0, Math.sin(yaw / 2)],
-        this.#physics.joint(`block_${colour}`).qpos,
-      );
+      const at: Vec3 = index < 0 ? [parked[0], 0.3 * i, parked[2]] : [place![0], place![1], half];
+      put(`block_${colour}`, at, yaw);
+    });
+    objects.clutter.forEach(({ shape }, i) => {
+      const [x, y] = places[padColours.length + this.#blocks.length + i]!;
+      put(`clutter_${i}`, [x, y, clutterShapes[shape].size.at(-1)!], random.between(-1.5, 1.5));
     });
   }
 
-  #vary(random: Random, variation: Variation): void {
+  #vary(random: Random, { camera, variation }: Scenery): void {
     const jitter = (): number => random.between(-variation.camera, variation.camera);
+    const { eye, aim } = camera;
     this.#camera = cameraAt(
-      [1.04 + jitter(), jitter(), 0.62 + jitter()],
-      [0.47 + jitter() / 2, jitter() / 2, 0.05],
+      [eye[0] + jitter(), eye[1] + jitter(), eye[2] + jitter()],
+      [aim[0] + jitter() / 2, aim[1] + jitter() / 2, aim[2]],
       this.#size,
     );
     this.#light = {
@@ -314,23 +382,17 @@ export class World {
         random.between(-0.7, 0.7),
         random.between(1.3, 1.9),
       ],
-      ambient: random.between(0.45, 0.6),
+      ambient: random.between(...variation.ambient),
     };
-    for (let g = 0; g < this.#geoms.count; g++) {
+    for (let g = 0; g < this.#stage.geoms.count; g++) {
       const wide = g < 2 ? 2.5 : 1; // table and floor vary most
       for (let c = 0; c < 3; c++) {
-        const nominal = this.#geoms.rgba[4 * g + c]!;
+        const nominal = this.#stage.geoms.rgba[4 * g + c]!;
         const change = 1 + wide * random.between(-variation.colour, variation.colour);
-        this.#rgba[4 * g + c] = Math.min(1, Math.max(0, nominal * change));
+        this.#stage.rgba[4 * g + c] = Math.min(1, Math.max(0, nominal * change));
       }
     }
   }
-}
-
-/** Pixel of a point of the base frame. */
-export function project(camera: PinholeCamera, point: Vec3): Pixel {
-  const [x, y, z] = transformPoint(camera.cameraFromBase, point);
-  return { x: (camera.fx * x) / z + camera.cx, y: (camera.fy * y) / z + camera.cy };
 }
 
 /** Something in the picture. */
@@ -346,8 +408,19 @@ export function pointsOf(world: World, state: SceneState): Point[] {
   return points.map(([name, point]) => ({ name, at: project(world.camera, point) }));
 }
 
+/** Which of the scenery's colours this scene has, in the order of the table. */
+function colours(random: Random, { colours: all, always }: Scenery): readonly BlockColour[] {
+  const order = [...all];
+  for (let i = order.length - 1; i > 0; i--) {
+    const j = random.integer(i + 1);
+    [order[i], order[j]] = [order[j]!, order[i]!];
+  }
+  const first = [...always, ...order.filter((colour) => !always.includes(colour))];
+  return all.filter((colour) => first.indexOf(colour) < blocksPerScene);
+}
+
 /** Non-overlapping discs of the given radii in the area; starts over when it paints itself into a corner. */
-function spread(random: Random, radii: readonly number[]): readonly (readonly [number, number])[] {
+function spread(random: Random, radii: readonly number[]): readonly Place[] {
   for (;;) {
     const places: [number, number][] = [];
     for (const [i, radius] of radii.entries()) {
@@ -361,45 +434,4 @@ function spread(random: Random, radii: readonly number[]): readonly (readonly [n
     }
     if (places.length === radii.length) return places;
   }
-}
-
-function cameraAt(
-  eye: Vec3,
-  aim: Vec3,
-  size: { readonly height: number; readonly width: number },
-): PinholeCamera {
-  const unit = (v: Vec3): Vec3 => {
-    const n = Math.hypot(...v);
-    return [v[0] / n, v[1] / n, v[2] / n];
-  };
-  const forwards = unit([aim[0] - eye[0], aim[1] - eye[1], aim[2] - eye[2]]);
-  const right = unit([forwards[1], -forwards[0], 0]);
-  const down: Vec3 = [
-    forwards[1] * right[2] - forwards[2] * right[1],
-    forwards[2] * right[0] - forwards[0] * right[2],
-    forwards[0] * right[1] - forwards[1] * right[0],
-  ];
-  const baseFromCamera: Pose = {
-    translation: eye,
-    rotation: fromMatrix([
-      right[0],
-      down[0],
-      forwards[0],
-      right[1],
-      down[1],
-      forwards[1],
-      right[2],
-      down[2],
-      forwards[2],
-    ]),
-  };
-  const focal = size.height / 2 / Math.tan(fieldOfView / 2);
-  return {
-    ...size,
-    fx: focal,
-    fy: focal,
-    cx: size.width / 2,
-    cy: size.height / 2,
-    cameraFromBase: invert(baseFromCamera),
-  };
 }

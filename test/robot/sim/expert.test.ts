@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { seededRandom } from '../../../src/math/random.js';
 import { demonstrate } from '../../../src/robot/sim/demonstrate.js';
-import { expertAction, maxStep } from '../../../src/robot/sim/expert.js';
+import { expertAction } from '../../../src/robot/sim/expert.js';
+import { maxStep } from '../../../src/robot/sim/expertMoves.js';
+import { instructionFor, taskFor } from '../../../src/robot/sim/instructions.js';
+import { judge } from '../../../src/robot/sim/judge.js';
 import {
-  instructionFor,
   isHolding,
-  judge,
-  taskFor,
   tasksIn,
   type SceneState,
   type Task,

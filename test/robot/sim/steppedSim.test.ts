@@ -19,7 +19,10 @@ describe('the simulation, step by step', () => {
 
   it('begins an episode as the simulated robot does from the same seed, and time stands still', async () => {
     const robot = new SimRobot(options);
-    const task = await robot.reset(700_003, { family: 'put' });
+    const task = await robot.reset({
+      ...{ seed: 700_003, family: 'put' },
+      ...{ scenery: 'core', language: 'canonical' },
+    });
     await robot.stop();
     const first = await sim.reset(700_003, 'put');
     expect(first.task).toEqual(task);

@@ -6,7 +6,8 @@ import { parseUrdf } from '../../../src/arm/urdf.js';
 import { seededRandom } from '../../../src/math/random.js';
 import { Physics } from '../../../src/robot/sim/physics.js';
 import { mjcfFromUrdf } from '../../../src/robot/sim/scene.js';
-import { project, World } from '../../../src/robot/sim/world.js';
+import { project } from '../../../src/robot/sim/view.js';
+import { World } from '../../../src/robot/sim/world.js';
 
 const xml = readFileSync('config/builtin_arm.urdf', 'utf8');
 const camera = { height: 128, width: 128 };
