@@ -14,14 +14,14 @@ export const textConfig = z.object({
   model_type: z.literal('llama').default('llama'),
   hidden_size: size.default(4096),
   intermediate_size: size.default(11008),
-  num_hidden_layers: size.default(32),
+  num_hidden_layers: size.max(1000).default(32),
   num_attention_heads: size.default(32),
   /** Default: as many as `num_attention_heads`. */
   num_key_value_heads: size.nullish(),
   /** Default: hidden_size / num_attention_heads. */
   head_dim: size.nullish(),
   vocab_size: size,
-  max_position_embeddings: size.default(2048),
+  max_position_embeddings: size.max(2 ** 20).default(2048),
   rms_norm_eps: number.default(1e-6),
   /** Default: 10000. */
   rope_theta: number.nullish(),

@@ -18,7 +18,7 @@ const convNextSizes = z.object({
   /** Side and stride of the stem's patches, pixels. */
   patch_size: size,
   dims: z.array(size).min(1),
-  depths: z.array(size).min(1),
+  depths: z.array(size.max(1000)).min(1),
   layer_norm_eps: z.number().positive(),
   kernel_size: z.literal(7).default(7),
   mlp_ratio: z.literal(4).default(4),
@@ -50,7 +50,7 @@ const backbones: Readonly<Record<string, z.infer<typeof convNextSizes>>> = {
 const vitArguments = z.strictObject({
   patch_size: size.optional(),
   embed_dim: size.optional(),
-  depth: z.int().min(2).optional(),
+  depth: z.int().min(2).max(1000).optional(),
   num_heads: size.optional(),
   mlp_ratio: z.number().positive().optional(),
 });
