@@ -39,3 +39,24 @@ describe('simulate', () => {
     });
   }, 120_000);
 });
+
+describe('ask', () => {
+  it('says of models/nano that it was not trained to answer questions, and ends with 1', async () => {
+    const asked = promisify(execFile)(process.execPath, [
+      ...[
+        'dist/main.js',
+        'ask',
+        '--model',
+        'models/nano',
+        '--image',
+        'nowhere.png',
+        'What is this?',
+      ],
+    ]);
+    await expect(asked).rejects.toMatchObject({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringContaining('no question: it was not trained to answer that'),
+    });
+  });
+});
