@@ -69,6 +69,13 @@ const guard = z.strictObject({
   maxStepRotation: positive,
   /** Below: halt. */
   minConfidence: z.number().min(0).max(1).default(0),
+  /** Mean confidence of the last `over` actions of an instruction below `below`: halt. Absent: not watched. */
+  unsure: z
+    .strictObject({
+      below: z.number().min(0).max(1),
+      over: z.number().int().min(1).max(100).default(5),
+    })
+    .optional(),
   /** Largest |commanded − measured|, per joint (rad) or of the tool (m). */
   trackingError: positive,
   /** The same for the rotation of the tool, rad; where joints are not commanded. */

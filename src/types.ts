@@ -146,7 +146,7 @@ export interface ActionPrediction {
   readonly observationStampNs: bigint;
   readonly episode: number;
   readonly chunk: ActionChunk;
-  /** 0 … 1: geometric mean probability of the answer's tokens. */
+  /** 0 … 1: geometric mean probability of the answer's tokens, calibrated where the contract says how. */
   readonly confidence: number;
   readonly timing: Timing;
   /** The model's whole answer, its end included; absent where no model answered. */

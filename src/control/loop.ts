@@ -158,7 +158,7 @@ export class ControlLoop {
     const { prediction } = this.#player;
     const holds = this.#holds();
     const verdict = this.#guard.guard({ ...at, ...measured, target, prediction, holds });
-    if (verdict.outcome === 'halt') this.#recovery?.cancel();
+    if (verdict.outcome === 'halt') this.#recovery?.halted(verdict.reasons, at);
     const sent = this.#send(verdict);
     this.#last = { ...at, target, verdict, prediction, measured, sent };
     const tick = this.#last;

@@ -20,7 +20,7 @@ import { ProgressWatch } from './progressWatch.js';
 import { type RiseOptions, riseAction } from './riseAction.js';
 
 export type RecoveryConfig = NonNullable<Config['recovery']>;
-export type Fault = GraspFault | 'noProgress';
+export type Fault = GraspFault | 'noProgress' | 'unsure';
 
 /** Told once each time. */
 export interface RecoveryEvent {
@@ -59,6 +59,7 @@ const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   emptyGrasp: 'the gripper closed on nothing',
   lostGrasp: 'what the gripper held is gone',
   noProgress: 'the arm gets nowhere',
+  unsure: 'the policy is unsure',
 };
 
 type State =
@@ -135,6 +136,17 @@ export class Recovery {
     this.#forget();
   }
 
+  /**
+   * The guard halts, and what was under way is over. Where it is because the policy is unsure, and for that alone, that is
+   * a fault like others: a picture from elsewhere may help.
+   */
+  halted(reasons: readonly Reason[], at: Instant): void {
+    const isUnsure = reasons.every(({ code }) => code === 'unsure' || code === 'lowConfidence');
+    if (isUnsure && this.#state.kind === 'watching' && this.#intended !== null)
+      this.#start('unsure', at);
+    else this.cancel();
+  }
+
   /** At every tick, before the plan: what to do instead of going on; null: nothing. */
   tick(reading: RecoveryReading, at: Instant): RecoveryAct | null {
     if (reading.episode !== this.#episode) this.#begin(reading.episode);
@@ -193,7 +205,7 @@ export class Recovery {
   }
 
   #start(fault: Fault, at: Instant): RecoveryAct {
-    const holds = fault === 'noProgress' && this.#grasp.holds;
+    const holds = !isGraspFault(fault) && this.#grasp.holds;
     const { retries } = this.#recovery;
     this.#faults.set(fault, (this.#faults.get(fault) ?? 0) + 1);
     this.#forget();
@@ -222,7 +234,7 @@ export class Recovery {
   ): RecoveryAct | null {
     if (at.nowNs - sinceNs < nsFromSeconds(PAUSE)) return null;
     if (!hand) return this.#end({ fault }, hand, at);
-    const gripper: RiseOptions['gripper'] = fault === 'noProgress' ? 'keep' : 'open';
+    const gripper: RiseOptions['gripper'] = isGraspFault(fault) ? 'open' : 'keep';
     const { rise, speed } = this.#recovery;
     const action = riseAction(this.#config, {
       from: hand.tool,
@@ -259,6 +271,11 @@ export class Recovery {
       ? { tool, opening: gripper.opening }
       : null;
   }
+}
+
+/** Nothing is in the gripper then. */
+function isGraspFault(fault: Fault): fault is GraspFault {
+  return fault === 'emptyGrasp' || fault === 'lostGrasp';
 }
 
 interface Hand {

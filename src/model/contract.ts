@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
+import { calibrationProblem } from '../math/calibration.js';
 import { parseJson } from './parseJson.js';
 import { parseStatistics, type ActionStatistics } from './statistics.js';
 
@@ -103,6 +104,11 @@ const actionAnswer = z.strictObject({
   gripper: z.strictObject({ open: z.number(), closed: z.number() }),
   reference: z.enum(['lastTarget', 'observedPose']),
   composition: z.enum(['base', 'tool']),
+  /**
+   * [geometric mean probability of the tokens, share of such actions whose task then succeeded], both rising: what is told
+   * as the confidence. Absent: that probability itself, which means nothing in particular.
+   */
+  calibration: z.array(z.tuple([z.number().min(0).max(1), z.number().min(0).max(1)])).optional(),
 });
 
 const traceAnswer = z.strictObject({
@@ -362,6 +368,8 @@ function checkPieces(kind: PromptKind, prompt: Prompt, where: string): void {
 function checkRanges(contract: Contract, where: string): void {
   const { action, trace, location } = contract.answers;
   const at = `${where}: answers.action`;
+  const problem = action.calibration && calibrationProblem(action.calibration);
+  if (problem) fail(`${at}.calibration`, `a table that ${problem}`, 'one that can be read');
   const repeated = action.dims.find((name, index) => action.dims.indexOf(name) !== index);
   if (repeated) fail(`${at}.dims`, `${repeated} twice`, 'each dimension once');
   if (action.vocabulary < action.bins) {

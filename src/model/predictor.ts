@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { DataError, ModelError } from '../errors.js';
+import { calibrated } from '../math/calibration.js';
 import type { Answer, Mark, Observation, Refusal, RgbImage, TracePrediction } from '../types.js';
 import { actionDecodingFor, chunkFromIds, type ActionDecoding } from './actionUnits.js';
 import { textFromIds } from './answerText.js';
@@ -137,11 +138,12 @@ export class Predictor {
     if (!played.ok) return played;
     const confidence = confidenceOf(tokens);
     if (!confidence.ok) return confidence;
+    const { calibration } = contract.answers.action;
     return accept({
       observationStampNs: observation.stampNs,
       episode: observation.episode,
       chunk: played.value,
-      confidence: confidence.value,
+      confidence: calibration ? calibrated(calibration, confidence.value) : confidence.value,
       actionMass: Math.min(...tokens.actionMass.slice(0, chunk * dims.length)),
       timing: stopwatch.timing(),
       tokens: tokens.tokens,

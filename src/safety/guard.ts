@@ -13,6 +13,7 @@ import { CartesianOutput } from './cartesianOutput.js';
 import { JointOutput, leadOf } from './jointOutput.js';
 import type { Motion, Output } from './output.js';
 import { type Measurement, seconds } from './readings.js';
+import { ConfidenceWindow } from './confidenceWindow.js';
 import { type GuardReason, reason, ReasonLedger, REASONS } from './reasons.js';
 
 export type { GuardReason } from './reasons.js';
@@ -27,6 +28,9 @@ export interface GuardInput extends Measurement {
   readonly prediction: {
     readonly observationStampNs: bigint;
     readonly confidence: number;
+    readonly episode?: number;
+    /** Of a model's answer; absent: nobody is sure or unsure. */
+    readonly tokens?: readonly number[];
     /** How long it plans ahead; absent: one policy period. */
     readonly chunk?: { readonly stepPeriodNs: bigint; readonly steps: readonly unknown[] };
   } | null;
@@ -54,6 +58,7 @@ export class Guard {
   private readonly config: Config;
   private readonly output: Output;
   private readonly ledger: ReasonLedger;
+  private readonly confidences: ConfidenceWindow | null;
   /** s after which a command that is not followed by another ends in its braking path; Infinity: it does not. */
   private readonly expiry: number;
   private isActive = false;
@@ -90,6 +95,8 @@ export class Guard {
     // Only what is told ahead carries its braking path.
     this.expiry = leadOf(config) || Infinity;
     this.ledger = new ReasonLedger(onFirst);
+    const { unsure } = config.guard;
+    this.confidences = unsure ? new ConfidenceWindow(unsure.over) : null;
   }
 
   /** How often each reason was given, by code. A latched reason counts once per latch. */
@@ -257,10 +264,11 @@ export class Guard {
   }
 
   private checkPrediction(
-    { observationStampNs, confidence, chunk }: NonNullable<GuardInput['prediction']>,
+    prediction: NonNullable<GuardInput['prediction']>,
     stampNs: bigint,
   ): GuardReason | null {
-    const { minConfidence, maxFutureStamp, maxObservationAge } = this.config.guard;
+    const { observationStampNs, confidence, chunk } = prediction;
+    const { minConfidence, unsure, maxFutureStamp, maxObservationAge } = this.config.guard;
     if (!(confidence >= 0 && confidence <= 1))
       return reason('predictionInvalid', `The confidence is ${confidence}, expected 0 … 1.`);
     const age = Number(stampNs - observationStampNs) / NS_PER_S;
@@ -283,6 +291,12 @@ export class Guard {
       return reason(
         'lowConfidence',
         `The policy's confidence is ${confidence.toFixed(3)}, at least ${minConfidence} is required.`,
+      );
+    const mean = this.confidences?.mean(prediction) ?? null;
+    if (unsure && mean !== null && mean < unsure.below)
+      return reason(
+        'unsure',
+        `The policy's confidence over the last ${unsure.over} actions is ${mean.toFixed(3)}, at least ${unsure.below} is required.`,
       );
     return null;
   }

@@ -39,6 +39,7 @@ export const REASONS = {
   notActive: { effect: 'stop', means: 'the guard has not been activated' },
   stillMoving: { effect: 'stop', means: 'the arm must rest before the guard takes over anew' },
   lowConfidence: { effect: 'stop', means: 'the policy is not confident enough' },
+  unsure: { effect: 'stop', means: 'the policy has been unsure for several actions' },
   observationStale: { effect: 'stop', means: 'the policy acts on an observation that is too old' },
   // The command is not the target.
   rest: { effect: 'limit', means: 'control asks the arm to come to rest' },

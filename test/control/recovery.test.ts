@@ -27,6 +27,8 @@ interface Options {
   readonly seconds?: number;
   readonly config?: Config;
   readonly recovery?: 'asConfigured' | 'off';
+  /** Of a model's every answer; left out: none answers. */
+  readonly confidence?: number;
   /** Before every tick. */
   readonly meddle?: (seconds: number, stage: Stage) => void;
   readonly holds?: (seconds: number) => readonly GuardReason[];
@@ -44,6 +46,7 @@ async function run({
   seconds = 12,
   config = testConfig({ recovery: RECOVERY }),
   recovery = 'asConfigured',
+  confidence,
   meddle,
   holds,
 }: Options) {
@@ -69,7 +72,7 @@ async function run({
   await robot.start(aligner);
   aligner.onInstruction('pick it up');
   const policy = new ScriptedPolicy((observation) =>
-    Promise.resolve(answerTo(observation, asking(since(observation)))),
+    Promise.resolve(answerTo(observation, asking(since(observation)), confidence)),
   );
   const stage = { robot, aligner, loop, events };
   await runLockstep({
@@ -97,6 +100,7 @@ async function run({
 function answerTo(
   observation: Observation,
   { by, gripper }: ReturnType<Asking>,
+  confidence: number | undefined,
 ): Answer<ActionPrediction> {
   const chunk: ActionChunk = {
     kind: 'endEffectorDelta',
@@ -106,7 +110,8 @@ function answerTo(
     composition: 'base',
     steps: [{ translation: by, rotation: [0, 0, 0], gripper }],
   };
-  return { ok: true, value: prediction(observation, chunk) };
+  const answer = prediction(observation, chunk, confidence);
+  return { ok: true, value: confidence === undefined ? answer : { ...answer, tokens: [1] } };
 }
 
 /** Closes where it stands, and from 1 s on rises at 0.05 m/s, whatever is in its hand. */
@@ -213,6 +218,24 @@ describe('no progress', () => {
     const { events } = await run({ asking: () => ({ by: [0, 0, 0], gripper: 1 }), seconds: 15 });
     expect(events).toEqual([]);
   });
+});
+
+it('a policy that the guard finds unsure gets another look from above, and then control gives up', async () => {
+  const base = testConfig({ recovery: RECOVERY });
+  const config = { ...base, guard: { ...base.guard, unsure: { below: 0.5, over: 3 } } };
+  const { events, loop, ticks, since } = await run({
+    asking: (time) => ({ by: [0, 0, -0.01 * Math.cos(time)], gripper: 1 }),
+    ...{ seconds: 12, config, confidence: 0.3 },
+  });
+  expect(kinds(events)).toEqual([
+    ...['started unsure', 'ended unsure', 'started unsure', 'ended unsure', 'gaveUp unsure'],
+  ]);
+  // The third action, of the picture of 0.4 s, is the first that can be told unsure.
+  expect(events[0]!.time).toBeGreaterThan(0.4);
+  expect(events[0]!.time).toBeLessThan(0.8);
+  expect(loop.gaveUp?.message).toBe('gave up: unsure ×3 (the policy is unsure)');
+  const halted = ticks.filter(({ verdict }) => verdict.outcome === 'halt');
+  expect(halted.map(since)).toHaveLength(3);
 });
 
 describe('nothing begins, or goes on,', () => {

@@ -104,6 +104,15 @@ describe('a contract is refused', () => {
       'got roll twice',
     ],
     [
+      'with a calibration that falls',
+      ['answers', 'action', 'calibration'],
+      [
+        [0.1, 0.6],
+        [0.2, 0.5],
+      ],
+      'got a table that does not rise at its knot 1',
+    ],
+    [
       'without a gripper dimension',
       ['answers', 'action', 'dims'],
       ['x', 'y', 'z', 'roll', 'pitch', 'yaw', 'x'],

@@ -83,6 +83,13 @@ const delta = {
   rotation: [0, 0, 0.1],
   gripper: 1,
 } as const;
+/** nano's parts with this calibration of its actions, or with none. */
+function calibratedBy(calibration?: readonly (readonly [number, number])[]): Partial<ModelParts> {
+  const action = { ...contract.answers.action, ...(calibration && { calibration }) };
+  if (!calibration) Reflect.deleteProperty(action, 'calibration');
+  return { contract: { ...contract, answers: { ...contract.answers, action } } };
+}
+
 const goOn = (): Promise<null> => Promise.resolve(null);
 const marks = [
   { id: 1, at: { x: 32.5, y: 64 } },
@@ -113,7 +120,7 @@ describe('an action', () => {
   });
 
   it('is as sure as the geometric mean of its tokens, and says how much of it lies on actions', async () => {
-    const { predictor, script } = opened();
+    const { predictor, script } = opened({}, calibratedBy());
     script.ids = idsFromDeltas([delta], decoding);
     script.logProbability = Math.log(0.25);
     const { answer } = await predictor.predictAction(observed());
@@ -121,6 +128,18 @@ describe('an action', () => {
     expect(answer).toMatchObject({
       value: { confidence: expect.closeTo(0.25, 9), actionMass: expect.closeTo(0.94, 9) },
     });
+  });
+
+  it('is as sure as the contract’s calibration makes of that: 0.25 lies half-way between its knots', async () => {
+    const table = calibratedBy([
+      [0.2, 0.4],
+      [0.3, 0.9],
+    ]);
+    const { predictor, script } = opened({}, table);
+    script.ids = idsFromDeltas([delta], decoding);
+    script.logProbability = Math.log(0.25);
+    const { answer } = await predictor.predictAction(observed());
+    expect(answer).toMatchObject({ value: { confidence: expect.closeTo(0.65, 9) } });
   });
 
   it('is asked for with the picture, the instruction and the state', async () => {

@@ -45,6 +45,7 @@ function runEpisode(
       angularJerk: angular.jerk,
       workspace: BOX,
       minConfidence: 0.5,
+      unsure: { below: 0.7, over: 1 },
       trackingError: 1,
     }),
     null,

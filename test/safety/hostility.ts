@@ -43,6 +43,17 @@ const COMMON: readonly Maker[] = [
     input: {
       ...input,
       prediction: {
+        observationStampNs: input.stampNs,
+        confidence: random.between(0.5, 0.69),
+        tokens: [],
+      },
+    },
+    expected: 'unsure',
+  }),
+  (input, random) => ({
+    input: {
+      ...input,
+      prediction: {
         observationStampNs: input.stampNs - BigInt(random.integer(1000)) * MS - 801n * MS,
         confidence: 1,
       },

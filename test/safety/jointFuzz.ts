@@ -67,7 +67,12 @@ function runEpisode(
   const names = arm.jointNames;
   const limits = names.map((_, i) => randomLimits(random, arm.lower[i]!, arm.upper[i]!));
   const guard = new Guard(
-    jointConfig(arm, limits, { minConfidence: 0.5, trackingError: 1, ...setup.guard }),
+    jointConfig(arm, limits, {
+      minConfidence: 0.5,
+      unsure: { below: 0.7, over: 1 },
+      trackingError: 1,
+      ...setup.guard,
+    }),
     arm,
     setup.useCapsules === 'withCapsules' ? capsules : null,
   );

@@ -231,6 +231,33 @@ describe('the joint guard halts', () => {
     if (kind === 'recovers') expect(bench.tick([0, 0]).outcome).toBe('pass');
   });
 
+  it('on a row of unsure actions, each of which alone would do', () => {
+    const bench = new Bench({ minConfidence: 0.1, unsure: { below: 0.4, over: 3 } });
+    const act = (confidence: number, episode = 1): string[] => {
+      const prediction = { observationStampNs: bench.nowNs, confidence, episode, tokens: [1] };
+      const codes = codesOf(bench.tick([0, 0], { prediction }));
+      // The same action at another tick is no other action.
+      expect(codesOf(bench.tick([0, 0], { prediction }))).toEqual(codes);
+      return codes;
+    };
+    expect(act(0.2)).toEqual([]);
+    expect(act(0.2)).toEqual([]);
+    // (0.2 + 0.2 + 0.8) / 3 = 0.4
+    expect(act(0.8)).toEqual([]);
+    // (0.2 + 0.8 + 0.19) / 3 < 0.4
+    expect(act(0.19)).toEqual(['unsure']);
+    expect(bench.guard.latched).toBeNull();
+    // It goes on by itself: (0.8 + 0.19 + 0.9) / 3 = 0.63; another instruction begins anew.
+    expect(act(0.9)).toEqual([]);
+    expect(act(0.15, 2)).toEqual([]);
+    expect(act(0.15, 2)).toEqual([]);
+    expect(act(0.15, 2)).toEqual(['unsure']);
+    // Where no model answered, nobody is unsure.
+    const scripted = { observationStampNs: bench.nowNs, confidence: 0.15, episode: 2 };
+    expect(codesOf(bench.tick([0, 0], { prediction: scripted }))).toEqual([]);
+    expect(act(0.15, 2)).toEqual([]);
+  });
+
   it('on a tick that is 101 ms late, and moves no further than one watchdog time', () => {
     const bench = new Bench();
     bench.run([1.5, 0], 1);
