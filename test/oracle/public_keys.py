@@ -19,7 +19,7 @@ import timm
 import torch
 import transformers
 
-import magma_reference
+import magma_checkpoint
 import openvla_reference
 
 FILE = os.path.join(os.path.dirname(__file__), "..", "golden", "public_keys.json")
@@ -48,12 +48,12 @@ def on_meta(build):
 def magma_8b(path):
     import open_clip
 
-    magma = magma_reference.import_magma(path)
+    magma = magma_checkpoint.import_magma(path)
     sizes = os.path.join(os.path.dirname(open_clip.__file__), "model_configs", "convnext_xxlarge.json")
     with open(sizes) as file:
         clip = json.load(file)
     clip["text_cfg"] = {"context_length": 4, "vocab_size": 8, "width": 8, "heads": 1, "layers": 1}  # is thrown away
-    config = json.loads(json.dumps(magma_reference.CONFIG))
+    config = json.loads(json.dumps(magma_checkpoint.CONFIG))
     config["text_config"] |= LLAMA_3_8B
     vision = config["vision_config"]
     for key in ["dims", "depths", "patch_size", "layer_norm_eps"]:
