@@ -28,8 +28,8 @@ import {
   type Family,
   type SceneState,
 } from './tasks.js';
-import { project } from './view.js';
-import { pointsOf, type Point, type World } from './world.js';
+import { pointsOf, project, type Point } from './view.js';
+import type { World } from './world.js';
 
 const horizon = 8;
 /** Policy periods; tasks of several parts take longer. */

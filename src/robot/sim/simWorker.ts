@@ -8,7 +8,8 @@ import { RayCaster } from './rayCaster.js';
 import { timestep } from './stage.js';
 import { setUp } from './suites.js';
 import type { SceneState } from './tasks.js';
-import { pointsOf, World, type WorldOptions } from './world.js';
+import { pointsOf } from './view.js';
+import { World, type WorldOptions } from './world.js';
 
 export interface SimWorkerData {
   readonly world: WorldOptions;

@@ -2,6 +2,8 @@
 import { invert, transformPoint } from '../../math/pose.js';
 import { fromMatrix } from '../../math/quaternion.js';
 import type { PinholeCamera, Pixel, Pose, Vec3 } from '../../types.js';
+import type { SceneState } from './tasks.js';
+import type { World } from './world.js';
 
 const fieldOfView = (32 * Math.PI) / 180;
 
@@ -9,6 +11,19 @@ const fieldOfView = (32 * Math.PI) / 180;
 export function project(camera: PinholeCamera, point: Vec3): Pixel {
   const [x, y, z] = transformPoint(camera.cameraFromBase, point);
   return { x: (camera.fx * x) / z + camera.cx, y: (camera.fy * y) / z + camera.cy };
+}
+
+/** Something in the picture. */
+export interface Point {
+  readonly name: string;
+  readonly at: Pixel;
+}
+
+/** Points that traces follow: the tool centre point and every block. */
+export function pointsOf(world: World, state: SceneState): Point[] {
+  const points: [string, Vec3][] = [['gripper', state.tcp]];
+  for (const colour of world.blocks) points.push([colour, state.blocks[colour]!.position]);
+  return points.map(([name, point]) => ({ name, at: project(world.camera, point) }));
 }
 
 export function cameraAt(

@@ -7,8 +7,9 @@ import { solveIk } from '../../arm/inverse.js';
 import { parseUrdf, type Urdf } from '../../arm/urdf.js';
 import { seededRandom, type Random } from '../../math/random.js';
 import { fromRpy, toRpy } from '../../math/quaternion.js';
-import type { PinholeCamera, Pixel, Pose, RgbImage, Vec3 } from '../../types.js';
+import type { PinholeCamera, Pose, RgbImage, Vec3 } from '../../types.js';
 import { Physics } from './physics.js';
+import { coloursFor, spread, type Place } from './placing.js';
 import { RayCaster, type Light, type SceneGeometry } from './rayCaster.js';
 import { armServos, clutterShapes, obstacleHalf } from './scene.js';
 import {
@@ -27,18 +28,15 @@ import {
   type PadColour,
   type SceneState,
 } from './tasks.js';
-import { cameraAt, project } from './view.js';
+import { cameraAt } from './view.js';
 
 export const fingerTravel = 0.04;
 /** s for which the servos follow the last command's velocity. */
 const coastingTime = 0.04;
 
-/** Where things may start, base frame, m. */
-const area = { x: [0.36, 0.6], y: [-0.18, 0.18] } as const;
+/** Where the tool may start, base frame, m and rad. */
 const startArea = { x: [0.38, 0.55], y: [-0.15, 0.15], z: [0.17, 0.24], yaw: [-0.3, 0.3] } as const;
 export const home: readonly number[] = [0, -0.25, 0, -2.15, 0, 1.9, 0.785];
-type Place = readonly [number, number];
-const blocksPerScene = 3;
 const parked: Vec3 = [-3, 0, -0.68];
 
 export interface WorldOptions {
@@ -85,7 +83,7 @@ export class World {
   reset(seed: number, name: SceneryName = 'core', extra: Extra = 'none'): void {
     const random = seededRandom(seed);
     const scenery = sceneries[name];
-    this.#blocks = colours(random, scenery);
+    this.#blocks = coloursFor(random, scenery);
     const objects = scenery.objects?.(random, this.#blocks) ?? coreObjects;
     this.#stage = this.#stageFor(
       { ...objects, obstacle: extra },
@@ -392,46 +390,5 @@ export class World {
         this.#stage.rgba[4 * g + c] = Math.min(1, Math.max(0, nominal * change));
       }
     }
-  }
-}
-
-/** Something in the picture. */
-export interface Point {
-  readonly name: string;
-  readonly at: Pixel;
-}
-
-/** Points that traces follow: the tool centre point and every block. */
-export function pointsOf(world: World, state: SceneState): Point[] {
-  const points: [string, Vec3][] = [['gripper', state.tcp]];
-  for (const colour of world.blocks) points.push([colour, state.blocks[colour]!.position]);
-  return points.map(([name, point]) => ({ name, at: project(world.camera, point) }));
-}
-
-/** Which of the scenery's colours this scene has, in the order of the table. */
-function colours(random: Random, { colours: all, always }: Scenery): readonly BlockColour[] {
-  const order = [...all];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.integer(i + 1);
-    [order[i], order[j]] = [order[j]!, order[i]!];
-  }
-  const first = [...always, ...order.filter((colour) => !always.includes(colour))];
-  return all.filter((colour) => first.indexOf(colour) < blocksPerScene);
-}
-
-/** Non-overlapping discs of the given radii in the area; starts over when it paints itself into a corner. */
-function spread(random: Random, radii: readonly number[]): readonly Place[] {
-  for (;;) {
-    const places: [number, number][] = [];
-    for (const [i, radius] of radii.entries()) {
-      for (let attempt = 0; attempt < 200 && places.length === i; attempt++) {
-        const place: [number, number] = [random.between(...area.x), random.between(...area.y)];
-        const free = places.every(
-          (p, k) => Math.hypot(p[0] - place[0], p[1] - place[1]) > radius + radii[k]!,
-        );
-        if (free) places.push(place);
-      }
-    }
-    if (places.length === radii.length) return places;
   }
 }
