@@ -8,7 +8,8 @@ import { z } from 'zod';
 import { ModelError } from '../errors.js';
 import type { Contract } from '../model/contract.js';
 import { decoderConfig, textConfig } from './textConfig.js';
-import { parseSection, towerConfigs } from './towerConfig.js';
+import { parseSection } from './parseSection.js';
+import { towerConfigs } from './towerConfig.js';
 
 /** Of the whole file; the towers' keys lie beside these two, or in `vision_config`. */
 const config = z.looseObject({

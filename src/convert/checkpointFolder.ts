@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { ModelError, messageOf } from '../errors.js';
 import { parseTokenizer, type Tokenizer } from '../model/tokenizer.js';
-import { parseSection } from './towerConfig.js';
+import { parseSection } from './parseSection.js';
 
 type Json = Readonly<Record<string, unknown>>;
 

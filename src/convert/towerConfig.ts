@@ -3,13 +3,14 @@
  * library that builds it, so those are tables here; a name that is not in them is refused, never taken for another.
  */
 import { z } from 'zod';
-import { ModelError, gotAt } from '../errors.js';
+import { ModelError } from '../errors.js';
 import type {
   CheckpointLayout,
   ConvNextConfig,
   TowerConfig,
   VitConfig,
 } from './checkpointConfig.js';
+import { parseSection } from './parseSection.js';
 
 const size = z.int().positive();
 
@@ -201,11 +202,8 @@ export function timmVit(id: string, where: string): TimmVit {
 /** Features: the patch tokens of the second-to-last block (`modeling_prismatic.py`, PrismaticVisionBackbone). */
 function vit(sizes: TimmVit, imageSize: number, keyPrefix: string, where: string): VitConfig {
   if (imageSize % sizes.patch_size !== 0) {
-    throw new ModelError(
-      where,
-      String(imageSize),
-      `a multiple of the patch size ${sizes.patch_size}`,
-    );
+    const expected = `a multiple of the patch size ${sizes.patch_size}`;
+    throw new ModelError(`${where}: image size`, String(imageSize), expected);
   }
   if (sizes.embed_dim % sizes.num_heads !== 0) {
     const got = `${sizes.num_heads} heads for a width of ${sizes.embed_dim}`;
@@ -228,23 +226,6 @@ function vit(sizes: TimmVit, imageSize: number, keyPrefix: string, where: string
     activation: 'gelu',
     unusedKeys: [`blocks.${depth}.`, ...sizes.after].map((name) => `${keyPrefix}${name}`),
   };
-}
-
-/**
- * @param section path of `raw` inside the file.
- * @throws ModelError at the first key that does not fit.
- */
-export function parseSection<T>(
-  schema: z.ZodType<T>,
-  raw: unknown,
-  where: string,
-  section: readonly string[] = [],
-): T {
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  const { path, message } = parsed.error.issues[0]!;
-  const at = [...section, ...path].join('.') || '(root)';
-  throw new ModelError(`${where}: ${at}`, gotAt(raw, path), message);
 }
 
 /** Without the keys whose value is undefined. */

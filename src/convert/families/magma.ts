@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { ModelError } from '../../errors.js';
 import type { Prompt, Segment } from '../../model/contract.js';
 import type { CheckpointFolder } from '../checkpointFolder.js';
-import { parseSection } from '../towerConfig.js';
+import { parseSection } from '../parseSection.js';
 import { endEffectorDeltas, type Family, type FamilyOptions, type ModelJson } from './family.js';
 
 const rgb = z.tuple([z.number(), z.number(), z.number()]);

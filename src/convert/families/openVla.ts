@@ -5,7 +5,8 @@
 import { z } from 'zod';
 import { ModelError } from '../../errors.js';
 import type { CheckpointFolder } from '../checkpointFolder.js';
-import { parseSection, timmVit } from '../towerConfig.js';
+import { parseSection } from '../parseSection.js';
+import { timmVit } from '../towerConfig.js';
 import { endEffectorDeltas, type Family, type FamilyOptions, type ModelJson } from './family.js';
 
 const count = z.int().positive();
