@@ -15,7 +15,9 @@ import { nanoFolder, writeRandomNano } from '../support/randomNano.js';
 import { temporaryFolder } from '../support/tinyMagma.js';
 
 let work: { readonly path: string; remove(): void };
-beforeEach(() => (work = temporaryFolder()));
+beforeEach(() => {
+  work = temporaryFolder();
+});
 afterEach(() => work.remove());
 
 const flags = (change: Partial<ConvertFlags> = {}): ConvertFlags => ({
