@@ -50,6 +50,8 @@ function start(name, options, args) {
   const child = spawn(process.execPath, [...options, 'dist/main.js', ...args], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'pipe'],
+    // As the installed executables (cmake/executable.sh.in) set them.
+    env: { ...process.env, MALLOC_ARENA_MAX: '2', MALLOC_MMAP_THRESHOLD_: '131072' },
   });
   const hear = (chunk) => {
     for (const line of String(chunk).split('\n')) {
