@@ -8,8 +8,9 @@ import type { VisionEncoder, VisualTokens } from './vision.js';
 
 /**
  * Crops that go through the towers at once: as many as Magma's largest picture has, so that several pictures need no more
- * memory than one may. CPU time per crop, one thread, 1, 2, 4 and 8 at once: nano 1.28, 1.10, 1.03, 0.95 ms; a ConvNeXt-T
- * at 512² 265, 274, 277, 285 ms (120 MB each); four blocks of both OpenVLA towers 464, 465, 499, 564 ms; equal to the bit.
+ * memory than one may (fp32, beside the weights: 0.5 GB for one crop of Magma's tower, 1.4 GB for four). CPU time per
+ * crop, one thread, 1, 2, 4 and 8 at once: nano 1.28, 1.10, 1.03, 0.95 ms; a ConvNeXt-T at 512² 265, 274, 277, 285 ms;
+ * four blocks of both OpenVLA towers 464, 465, 499, 564 ms; the tokens equal to the bit.
  */
 export const maxCropsPerRun = 4;
 
