@@ -4,7 +4,7 @@
  * A node that runs is asked nothing here: whoever needs answers beside it starts this command on a recording.
  */
 import { openGraphs } from '../convert/build.js';
-import { DataError } from '../errors.js';
+import { ConfigError } from '../errors.js';
 import type { Box } from '../image/boxes.js';
 import { marksOfInterest } from '../model/marks.js';
 import {
@@ -93,6 +93,10 @@ export async function ask(
   const { wanted, say, nowMs } = request;
   // 1. What is cheap to find wrong: the model's prompts, the pictures, the marks.
   const parts = readQuestionParts(request.folder, wanted.kind);
+  const most = parts.contract.answers.video?.frames.max ?? 0;
+  if (wanted.kind === 'video' && wanted.frames > most) {
+    throw new ConfigError('--frames', String(wanted.frames), `at most ${most} for this model`);
+  }
   const startedMs = nowMs();
   const pictures = await readPictures(request);
   const picture = pictures[0]!.image;
@@ -112,7 +116,7 @@ export async function ask(
     );
     const questions = new Questions(parts, runtime, nowMs);
     // 3. The pictures, once.
-    const seen = valueOf(await look(questions, wanted.kind, pictures, drawn), 'pictures');
+    const seen = await look(questions, wanted.kind, pictures, drawn);
     const picturesMs = readMs + seen.timing.totalMs;
     say(`${namesOf(pictures)}: seen in ${seconds(picturesMs)}`);
     // 4. The answers.
@@ -188,7 +192,7 @@ function look(
   kind: Wanted['kind'],
   pictures: readonly AskedPicture[],
   { marks, boxes }: Drawn,
-): Promise<Answer<Seen>> {
+): Promise<Seen> {
   const { image } = pictures[0]!;
   switch (kind) {
     case 'question':
@@ -243,10 +247,4 @@ function meaningOf(
       return { ok: true, value: { place: { at, mark, box: mark === null ? null : boxes[mark]! } } };
     }
   }
-}
-
-/** What was refused before a question was put is what the person gave. */
-function valueOf<T>(answer: Answer<T>, where: string): T {
-  if (answer.ok) return answer.value;
-  throw new DataError(where, answer.refusal.message, 'pictures that can be asked about');
 }

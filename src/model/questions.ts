@@ -4,7 +4,7 @@
  * observation, and one thing more: a picture is encoded once, however many questions are asked about it.
  */
 import { join } from 'node:path';
-import { ModelError } from '../errors.js';
+import { DataError, ModelError } from '../errors.js';
 import { drawNumberedBoxes, type Box } from '../image/boxes.js';
 import type { Answer, Mark, Pixel, RgbImage, Timing } from '../types.js';
 import { readContract, type Contract, type QuestionKind } from './contract.js';
@@ -103,41 +103,34 @@ export class Questions {
   }
 
   /** One picture for free questions. */
-  lookAt(picture: RgbImage): Promise<Answer<Seen>> {
+  lookAt(picture: RgbImage): Promise<Seen> {
     return this.#look('question', [picture], [], []);
   }
 
-  /** Frames in the order of time. Refused: more than the contract allows. */
-  watch(frames: readonly RgbImage[]): Promise<Answer<Seen>> {
+  /** Frames in the order of time. @throws DataError for more than the contract allows. */
+  async watch(frames: readonly RgbImage[]): Promise<Seen> {
+    const max = this.contract.answers.video?.frames.max ?? 0;
+    checkCount('video, frames', frames.length, 1, max);
     return this.#look('video', frames, [], []);
   }
 
-  /** A picture whose marks are to be located; they are drawn into a copy. Refused: too many, or outside. */
-  lookForMarks(picture: RgbImage, marks: readonly Mark[]): Promise<Answer<Seen>> {
+  /** A picture whose marks are to be located; they are drawn into a copy. @throws DataError: too many, outside. */
+  async lookForMarks(picture: RgbImage, marks: readonly Mark[]): Promise<Seen> {
     const { min, max } = this.contract.answers.location?.marks ?? { min: 0, max: 0 };
+    checkCount('marks', marks.length, min, max);
     const outside = marks.find(({ at }) => !isInside(at, picture));
-    const size = `${picture.width}×${picture.height} px`;
     if (outside) {
       const got = `mark ${outside.id} at [${outside.at.x}, ${outside.at.y}]`;
-      return Promise.resolve(refuse('badObservation', 'marks', got, `a point of ${size}`));
-    }
-    if (marks.length < min || marks.length > max) {
-      const expected = `${min} to ${max}`;
-      return Promise.resolve(refuse('badObservation', 'marks', `${marks.length}`, expected));
+      throw new DataError('marks', got, `a point of ${picture.width}×${picture.height} px`);
     }
     return this.#look('location', [picture], marks, ids(marks));
   }
 
-  /** A screenshot, with boxes numbered from 0 drawn into a copy. Refused: too many, or outside. */
-  async lookAtScreen(picture: RgbImage, boxes: readonly Box[]): Promise<Answer<Seen>> {
-    const max = this.contract.answers.interface?.marks.max ?? 0;
-    if (boxes.length > max) {
-      return refuse('badObservation', 'boxes', `${boxes.length}`, `at most ${max}`);
-    }
-    return refuseBadInput(() => {
-      const numbered = drawNumberedBoxes(picture, boxes);
-      return this.#look('interface', [numbered], [], [...boxes.keys()]);
-    });
+  /** A screenshot, with boxes numbered from 0 drawn into a copy. @throws InputError: too many, outside. */
+  async lookAtScreen(picture: RgbImage, boxes: readonly Box[]): Promise<Seen> {
+    checkCount('boxes', boxes.length, 0, this.contract.answers.interface?.marks.max ?? 0);
+    const numbered = drawNumberedBoxes(picture, boxes);
+    return this.#look('interface', [numbered], [], [...boxes.keys()]);
   }
 
   /**
@@ -145,9 +138,7 @@ export class Questions {
    * stays there until `beginning.release`. @throws InputError where that alone is too long.
    */
   async remember(seen: Seen): Promise<Seen> {
-    const prompt = this.#prompt(seen.kind, '?', seen.visual.length);
-    if (!prompt.ok) return seen;
-    const { ids, pictures } = placed(prompt.value, seen);
+    const { ids, pictures } = placed(this.#anyPrompt(seen.kind, seen.visual.length), seen);
     const end = pictures.at(-1)!.position + 1;
     const { generator } = this.#runtime;
     return { ...seen, beginning: await generator.prefix({ ids: ids.slice(0, end), pictures }) };
@@ -182,22 +173,22 @@ export class Questions {
     pictures: readonly RgbImage[],
     marks: readonly Mark[],
     drawn: readonly number[],
-  ): Promise<Answer<Seen>> {
+  ): Promise<Seen> {
     const stopwatch = new Stopwatch(this.#nowMs);
-    return refuseBadInput(async () => {
-      // Any words will do: only where the pictures go is needed here.
-      const prompt = this.#prompt(kind, '?', pictures.length);
-      if (!prompt.ok) return prompt;
-      const shown = prompt.value.images.map(({ segment }, i) => ({
-        source: pictures[i]!,
-        segment,
-      }));
-      const { recipe } = this.#parts;
-      const visual = await seePictures(shown, marks, recipe, this.#runtime.vision, stopwatch);
-      const { height, width } = pictures[0]!;
-      const timing = stopwatch.timing();
-      return accept({ kind, height, width, drawn, visual, timing, beginning: null });
-    });
+    const { images } = this.#anyPrompt(kind, pictures.length);
+    const shown = images.map(({ segment }, i) => ({ source: pictures[i]!, segment }));
+    const { recipe } = this.#parts;
+    const visual = await seePictures(shown, marks, recipe, this.#runtime.vision, stopwatch);
+    const { height, width } = pictures[0]!;
+    return { kind, height, width, drawn, visual, timing: stopwatch.timing(), beginning: null };
+  }
+
+  /** Where pictures go does not depend on what is asked. @throws ModelError for a kind without a prompt. */
+  #anyPrompt(kind: QuestionKind, frames: number): PromptIds {
+    const prompt = this.#prompt(kind, 'what', frames);
+    if (prompt.ok) return prompt.value;
+    const where = `model ${this.contract.name}, prompt ${kind}`;
+    throw new ModelError(where, prompt.refusal.message, 'a prompt for any question');
   }
 
   async #ask(
@@ -281,6 +272,10 @@ function whole<T>(said: TextAnswer, parse: (text: string) => Answer<T>): Answer<
   if (said.isWhole) return parse(said.text);
   const got = `${said.tokens.length} tokens without the end`;
   return refuse('malformedAnswer', 'answer', got, 'the end');
+}
+
+function checkCount(what: string, count: number, min: number, max: number): void {
+  if (count < min || count > max) throw new DataError(what, String(count), `${min} to ${max}`);
 }
 
 const ids = (marks: readonly Mark[]): readonly number[] => marks.map(({ id }) => id);

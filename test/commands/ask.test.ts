@@ -1,5 +1,5 @@
 /** `ask` from picture to answer, on a tiny model with random weights whose contract has the prompts of questions. */
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
@@ -140,7 +140,7 @@ describe('a question', () => {
   it('of more frames than the model takes is an error', async () => {
     const wanted = { kind: 'video', frames: 12 } as const;
     const asked = ask(request({ source: { kind: 'bag', path: bagPath }, wanted }));
-    await expect(asked).rejects.toThrow('got 12 frames, expected 1 to 4');
+    await expect(asked).rejects.toThrow('--frames: got 12, expected at most 4 for this model');
   });
 
   it('that does not fit is refused, and the next one is answered', async () => {
@@ -362,9 +362,21 @@ describe('the command line', () => {
     addAskCommand(program, { version: '0', cache, say });
     const out = join(folder.path, 'out.png');
     const argv = ['ask', '--model', model, '--provider', 'cpu', '--bag', bagPath, '--at', '0.5s'];
-    await program.parseAsync([...argv, '--screen', '--out', out, 'pick the red block'], {
-      from: 'user',
+    let written = '';
+    const stdout = jest.spyOn(process.stdout, 'write').mockImplementation((text) => {
+      written += String(text);
+      return true;
     });
+    try {
+      await program.parseAsync([...argv, '--screen', '--out', out, 'pick the red block'], {
+        from: 'user',
+      });
+    } finally {
+      stdout.mockRestore();
+    }
+    const [question, ...lines] = written.trimEnd().split('\n');
+    expect(question).toBe('> pick the red block');
+    expect(lines).toContain('refused: answer: got 24 tokens without the end, expected the end');
     // Random weights name no place.
     expect(process.exitCode).toBe(1);
     process.exitCode = 0;

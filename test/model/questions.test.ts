@@ -55,7 +55,7 @@ const says = (text: string, end = true): number[] => [
 describe('a question about a picture', () => {
   it('is answered with the words between prompt and end', async () => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookAt(picture(480, 640)));
+    const seen = await questions.lookAt(picture(480, 640));
     script.ids = says(' A robot arm picks a red block.');
     const { answer, timing } = await questions.ask(seen, 'What does the robot do?');
     expect(valueOf(answer)).toEqual({
@@ -77,7 +77,7 @@ describe('a question about a picture', () => {
 
   it('is put with the picture in its place, up to the contract’s length', async () => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookAt(picture(64, 64)));
+    const seen = await questions.lookAt(picture(64, 64));
     script.ids = says('A red block.');
     await questions.ask(seen, 'What does the robot do?');
     await questions.ask(seen, 'What does the robot do?', { maxTokens: 7 });
@@ -92,7 +92,7 @@ describe('a question about a picture', () => {
 
   it('is told while it is answered, without halves of characters', async () => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookAt(picture(64, 64)));
+    const seen = await questions.lookAt(picture(64, 64));
     const bytes = tokenizer.encode('🤖');
     // Four bytes are four tokens of this part of the vocabulary; told four tokens at a time, two of them come late.
     expect(bytes).toHaveLength(4);
@@ -105,7 +105,7 @@ describe('a question about a picture', () => {
 
   it('that is cut off says so', async () => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookAt(picture(64, 64)));
+    const seen = await questions.lookAt(picture(64, 64));
     script.ids = says('A red', false);
     expect(valueOf((await questions.ask(seen, 'What?')).answer)).toMatchObject({
       text: 'A red',
@@ -118,7 +118,7 @@ describe('a question about a picture', () => {
     ['an end in the middle', [endId, ...says('A')], `token ${endId}`],
   ])('answered with %s is refused', async (_, ids, message) => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookAt(picture(64, 64)));
+    const seen = await questions.lookAt(picture(64, 64));
     script.ids = ids;
     const heard: string[] = [];
     const { answer } = await questions.ask(seen, 'What?', { onText: (text) => heard.push(text) });
@@ -131,7 +131,7 @@ describe('a question about a picture', () => {
 
   it('without words is refused', async () => {
     const { questions } = opened();
-    const seen = valueOf(await questions.lookAt(picture(64, 64)));
+    const seen = await questions.lookAt(picture(64, 64));
     expect((await questions.ask(seen, ' ')).answer).toMatchObject({
       refusal: { kind: 'badObservation' },
     });
@@ -141,7 +141,7 @@ describe('a question about a picture', () => {
 describe('several questions', () => {
   it('share the reading of picture and system text; only their words differ', async () => {
     const { questions, script } = opened();
-    const looked = valueOf(await questions.lookAt(picture(64, 64)));
+    const looked = await questions.lookAt(picture(64, 64));
     const seen = await questions.remember(looked);
     script.ids = says('A red block.');
     await questions.ask(looked, 'What is this?');
@@ -162,7 +162,7 @@ describe('a video', () => {
   it('is every frame in one crop, in order', async () => {
     const { questions, script } = opened();
     const frames = [picture(48, 64), picture(50, 64), picture(40, 80)];
-    const seen = valueOf(await questions.watch(frames));
+    const seen = await questions.watch(frames);
     expect(seen.visual).toHaveLength(3);
     // Together they are one tower of crops.
     const crops = frames.map((frame) => cropTensor(frame, { ...rule, maxCrops: 1 }).pixels);
@@ -181,9 +181,9 @@ describe('a video', () => {
   it('of more frames than the contract allows is refused', async () => {
     const { questions } = opened();
     const frames = Array.from({ length: 33 }, () => picture(8, 8));
-    expect(await questions.watch(frames)).toMatchObject({
-      refusal: { message: 'video: got 33 frames, expected 1 to 32' },
-    });
+    await expect(questions.watch(frames)).rejects.toThrow(
+      'video, frames: got 33, expected 1 to 32',
+    );
   });
 });
 
@@ -196,7 +196,7 @@ describe('marks', () => {
   it('are drawn, and located in pixels of the picture', async () => {
     const { questions, script } = opened();
     const source = picture(64, 128);
-    const seen = valueOf(await questions.lookForMarks(source, marks));
+    const seen = await questions.lookForMarks(source, marks);
     expect(script.crops.map(digest)).toEqual([digest(cropTensor(drawMarks(source, marks), rule))]);
     script.ids = says('Mark 1 at [20,80]. Mark 2 at [100,120]');
     const { answer } = await questions.ask(seen, '');
@@ -213,7 +213,7 @@ describe('marks', () => {
     ['half a sentence', says('Mark 1 at [20', false), 'tokens without the end'],
   ])('located as %s are refused', async (_, ids, message) => {
     const { questions, script } = opened();
-    const seen = valueOf(await questions.lookForMarks(picture(64, 128), marks));
+    const seen = await questions.lookForMarks(picture(64, 128), marks);
     script.ids = ids;
     const said = valueOf((await questions.ask(seen, '')).answer);
     expect(questions.marksIn(said, seen)).toMatchObject({
@@ -226,9 +226,7 @@ describe('marks', () => {
     ['one outside', [{ id: 1, at: { x: 200, y: 1 } }], 'got mark 1 at [200, 1]'],
   ])('are refused where there is %s', async (_, given, message) => {
     const { questions } = opened();
-    expect(await questions.lookForMarks(picture(64, 128), given)).toMatchObject({
-      refusal: { kind: 'badObservation', message: expect.stringContaining(message) },
-    });
+    await expect(questions.lookForMarks(picture(64, 128), given)).rejects.toThrow(message);
   });
 });
 
@@ -241,7 +239,7 @@ describe('a screenshot', () => {
   it('has its boxes drawn, and the place to click found in pixels', async () => {
     const { questions, script } = opened();
     const source = picture(100, 200);
-    const seen = valueOf(await questions.lookAtScreen(source, boxes));
+    const seen = await questions.lookAtScreen(source, boxes);
     const shown = cropTensor(drawNumberedBoxes(source, boxes), rule);
     expect(script.crops.map(digest)).toEqual([digest(shown)]);
     script.ids = says('Coordinate: (0.17, 0.43). Mark: 1.');
@@ -254,7 +252,7 @@ describe('a screenshot', () => {
 
   it('may have no boxes; then none is named', async () => {
     const { questions, script } = opened();
-    const seen: Seen = valueOf(await questions.lookAtScreen(picture(100, 200), []));
+    const seen: Seen = await questions.lookAtScreen(picture(100, 200), []);
     script.ids = says('Coordinate: (0.17, 0.43).');
     const placed = async () => {
       const { answer } = await questions.ask(seen, 'Go to the top ranked post');
@@ -270,9 +268,9 @@ describe('a screenshot', () => {
   it('with a box outside is refused', async () => {
     const { questions } = opened();
     const outside = [...boxes, { x: 190, y: 0, width: 20, height: 5 }];
-    expect(await questions.lookAtScreen(picture(100, 200), outside)).toMatchObject({
-      refusal: { message: 'box 2: got 20×5 at [190, 0], expected whole pixels within 200×100' },
-    });
+    await expect(questions.lookAtScreen(picture(100, 200), outside)).rejects.toThrow(
+      'box 2: got 20×5 at [190, 0], expected whole pixels within 200×100',
+    );
   });
 });
 
