@@ -1,5 +1,5 @@
 /** The small files of a Hugging Face-style folder, read and parsed; the weights are openCheckpoint's. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ModelError, messageOf } from '../errors.js';
@@ -12,6 +12,8 @@ export interface CheckpointFolder {
   readonly path: string;
   /** Path of a file of the folder, for messages. */
   readonly file: (name: string) => string;
+  /** Of everything in it, sorted. */
+  readonly names: readonly string[];
   readonly config: Json;
   readonly preprocessor: Json;
   readonly generation: Json | null;
@@ -45,11 +47,13 @@ export function readCheckpointFolder(path: string): CheckpointFolder {
   const kept = Object.fromEntries(
     ['config.json', 'tokenizer.json', 'tokenizer_config.json'].map((name) => [name, textOf(name)]),
   );
+  const names = readdirSync(path).sort();
   const generation = optional('generation_config.json');
   const template = optional('chat_template.jinja');
   return {
     path,
     file,
+    names,
     config: json('config.json'),
     preprocessor: json('preprocessor_config.json'),
     generation: generation === null ? null : parseJson(generation, file('generation_config.json')),

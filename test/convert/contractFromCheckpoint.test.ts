@@ -392,6 +392,14 @@ describe('a folder that this code does not fit', () => {
     expect(() => derive(withStatistics())).toThrow(message);
   });
 
+  it('is refused where the decoder is one that config.json does not tell of', () => {
+    write('openvla-7b');
+    writeFileSync(join(folder, 'action_head--150000_checkpoint.pt'), '');
+    expect(() => derive(bridge)).toThrow(
+      'action_head--150000_checkpoint.pt: got a part of OpenVLA-OFT, expected a model that answers in',
+    );
+  });
+
   it('is refused without one of its files, and where one is no JSON', () => {
     write('magma-8b');
     rmSync(join(folder, 'preprocessor_config.json'));

@@ -58,6 +58,7 @@ export const openVla: Family = {
 };
 
 function openVlaContract(folder: CheckpointFolder, options: FamilyOptions): ModelJson {
+  refuseParallelDecoding(folder);
   const config = readConfig(folder);
   const { tokenizer } = folder;
   const { name, robots, statistics, period, centreCrop } = options;
@@ -110,6 +111,17 @@ function openVlaContract(folder: CheckpointFolder, options: FamilyOptions): Mode
     },
     robots,
   };
+}
+
+/**
+ * moojink/openvla-oft saves the same config.json for a decoder that was trained to attend both ways and whose actions come
+ * from a head of its own: run as what config.json says, it would answer nonsense.
+ */
+function refuseParallelDecoding({ names, file }: CheckpointFolder): void {
+  const head = names.find((name) => /^(action_head|proprio_projector)--.*\.pt$/.test(name));
+  if (head === undefined) return;
+  const expected = 'a model that answers in action tokens; OpenVLA-OFT decodes all at once';
+  throw new ModelError(file(head), 'a part of OpenVLA-OFT', expected);
 }
 
 const recipeNames = { dinov2: 'dino', siglip: 'siglip' } as const;
