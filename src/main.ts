@@ -12,6 +12,11 @@ import { readArm } from './commands/arm.js';
 import { realClock } from './commands/clock.js';
 import { addConvertCommand } from './commands/convertCommand.js';
 import { openFromFlags, type ModelFlags } from './commands/modelFlags.js';
+import {
+  addSyntheticOptions,
+  runSyntheticBench,
+  type SyntheticBenchFlags,
+} from './commands/syntheticBench.js';
 import { addSyntheticCommand } from './commands/syntheticCommand.js';
 import { modelIdentity, readModelWords, type ModelIdentity } from './commands/openModel.js';
 import { checkParity, isParity } from './commands/parity.js';
@@ -26,6 +31,7 @@ import { episodeLine, replayTable } from './commands/replayTable.js';
 import { readConfig, takenAtOnce, type Config } from './config.js';
 import { ConfigError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
+import { providerHelp } from './model/session.js';
 import { renderReport } from './report/page.js';
 import { outputTopics } from './robot/replay/recorder.js';
 import { home } from './robot/sim/world.js';
@@ -70,7 +76,7 @@ const modelOptions = [
     join(root, 'models', 'nano'),
     'models/nano of this package',
   ),
-  new Option('--provider <name>', 'ONNX Runtime execution provider')
+  new Option('--provider <name>', `ONNX Runtime execution provider. ${providerHelp}`)
     .choices(['auto', 'cuda', 'webgpu', 'cpu'])
     .default('auto'),
   new Option('--threads <n>', 'threads within one operator on the CPU')
@@ -206,14 +212,14 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & Ra
   }
 }
 
-interface BenchFlags extends ModelFlags {
+interface BenchFlags extends ModelFlags, SyntheticBenchFlags {
   readonly config: string;
   readonly seconds: number;
   readonly camera: 'fullHd' | 'vga1';
   readonly json?: true;
 }
 
-withModel(program.command('bench'))
+addSyntheticOptions(withModel(program.command('bench')))
   .description('how fast and how steady the whole data path is on this machine')
   .addOption(
     new Option('--config <file>', 'robot.yaml of an arm with joints').default(
@@ -229,6 +235,11 @@ withModel(program.command('bench'))
   )
   .option('--json', 'last line of stdout: the result as JSON')
   .action(async (flags: BenchFlags) => {
+    if (flags.synthetic !== undefined) {
+      const result = await runSyntheticBench(flags.synthetic, flags, cache, say);
+      console.log(JSON.stringify({ command: 'bench --synthetic', version, ...result }));
+      return;
+    }
     const config = takenAtOnce(readConfig(flags.config));
     const description = readArm(config);
     if (!description)

@@ -63,6 +63,9 @@ export const unsqueeze = (g: Graph, x: Value, axis: number): Value =>
   apply(g, standard('Unsqueeze'), [x, g.constant('int64', [1], [axis])]);
 export const gather = (g: Graph, x: Value, indices: Value, axis: number): Value =>
   apply(g, standard('Gather'), [x, indices], { axis: { int: axis } });
+/** float32 zeros. */
+export const constantOfShape = (g: Graph, shape: Value): Value =>
+  apply(g, standard('ConstantOfShape'), [shape]);
 /** starts, ends: int64 [1]; one axis. */
 export const slice = (g: Graph, x: Value, starts: Value, ends: Value, axis: number): Value =>
   apply(g, standard('Slice'), [x, starts, ends, g.constant('int64', [1], [axis])]);
