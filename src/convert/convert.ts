@@ -15,7 +15,7 @@ import type { ConversionWatch } from './conversionWatch.js';
 import { builderVersion, planGraphs } from './graphPlan.js';
 import { Journal } from './journal.js';
 import { checkTensors } from './keyLayout.js';
-import { Partial } from './partial.js';
+import { PartialModel } from './partialModel.js';
 import { conversionIdentity, readSources } from './sources.js';
 import { StorageError } from './storageError.js';
 import type { WeightFormat } from './weightStore.js';
@@ -41,28 +41,30 @@ export interface Converted {
 }
 
 /**
- * @throws ModelError on a checkpoint that does not fit: nothing is left behind. StorageError on a disk that fails or is
- * full, Interrupted when asked to stop: `<out>.partial` is left, and the same call goes on from it.
+ * @throws ModelError on a checkpoint that does not fit: nothing is left behind but what an interrupted call had left.
+ * StorageError on a disk that fails or is full, Interrupted when asked to stop: `<out>.partial` is left, and the same
+ * call goes on from it.
  */
 export async function convertModel(
   conversion: Conversion,
   watch: ConversionWatch,
 ): Promise<Converted> {
-  const partial = new Partial(conversion.out);
+  const partial = new PartialModel(conversion.out);
   try {
     const converted = await convertInto(partial, conversion, watch);
     partial.finish();
     return converted;
   } catch (error) {
     // What is wrong with the checkpoint stays wrong: going on would find it again.
-    if (error instanceof InputError && !(error instanceof StorageError)) partial.discard();
+    const isFinal = error instanceof InputError && !(error instanceof StorageError);
+    if (isFinal && partial.isNew) partial.discard();
     else partial.release();
     throw error;
   }
 }
 
 async function convertInto(
-  partial: Partial,
+  partial: PartialModel,
   { source, format, layout, files, notes }: Conversion,
   watch: ConversionWatch,
 ): Promise<Converted> {

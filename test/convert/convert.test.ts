@@ -308,6 +308,16 @@ describe('an interrupted conversion', () => {
     expect((await convertModel(conversion(), quiet)).kept).toBe(0);
   });
 
+  it('is not thrown away for a checkpoint that is not there for once', async () => {
+    await stopAfter(40);
+    const before = journalLines();
+    const weights = join(source, 'model.safetensors');
+    renameSync(weights, `${weights}.away`);
+    await expect(convertModel(conversion(), quiet)).rejects.toThrow('no weights');
+    renameSync(`${weights}.away`, weights);
+    expect((await convertModel(conversion(), quiet)).kept).toBe(before);
+  });
+
   it('is not shared by two processes', async () => {
     await stopAfter(10);
     const lock = join(`${out}.partial`, 'lock');

@@ -18,8 +18,10 @@ import { StorageError } from './storageError.js';
 const lockName = 'lock';
 const known = [lockName, 'journal.jsonl', 'sources.json', 'model'];
 
-export class Partial {
+export class PartialModel {
   readonly path: string;
+  /** Whether it was made by this call: what another one left is not this one's to throw away. */
+  readonly isNew: boolean;
   readonly #out: string;
 
   /** @param out the model folder to be; must not exist. @throws ModelError */
@@ -27,6 +29,7 @@ export class Partial {
     this.#out = out;
     this.path = `${out}.partial`;
     if (existsSync(out)) throw new ModelError(out, 'a folder that exists', 'a new one');
+    this.isNew = !existsSync(this.path);
     try {
       mkdirSync(this.path, { recursive: true });
     } catch (error) {
@@ -75,11 +78,16 @@ export class Partial {
 
   #lock(): void {
     const path = join(this.path, lockName);
-    const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : null;
-    if (owner !== null && owner !== process.pid && isRunning(owner)) {
+    const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : process.pid;
+    if (owner !== process.pid && isRunning(owner)) {
       throw new ModelError(path, `process ${owner} at work there`, 'one conversion at a time');
     }
-    writeFileSync(path, String(process.pid));
+    rmSync(path, { force: true });
+    try {
+      writeFileSync(path, String(process.pid), { flag: 'wx' });
+    } catch (error) {
+      throw new StorageError(path, messageOf(error), 'a lock nobody else takes');
+    }
   }
 }
 
