@@ -140,6 +140,6 @@ export async function encodePictures(
 }
 
 /** The recipe's, with no more crops than the segment allows. */
-function canvasOf({ canvas }: PictureRecipe, { maxCrops }: ImageSegment): CanvasRule {
+export function canvasOf({ canvas }: PictureRecipe, { maxCrops }: ImageSegment): CanvasRule {
   return { ...canvas, maxCrops: Math.min(canvas.maxCrops, maxCrops ?? canvas.maxCrops) };
 }

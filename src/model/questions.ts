@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import { DataError, ModelError } from '../errors.js';
 import { drawNumberedBoxes, type Box } from '../image/boxes.js';
+import { chooseCanvas } from '../image/canvas.js';
 import type { Answer, Mark, Pixel, RgbImage, Timing } from '../types.js';
 import { readContract, type Contract, type QuestionKind } from './contract.js';
 import { joinSlices, type Tokens } from './decoding.js';
@@ -14,7 +15,7 @@ import { parseScreenTarget } from './interfaceGrammar.js';
 import { parseLocations } from './locationGrammar.js';
 import { isInside } from './marks.js';
 import { confidenceOf, outcomeOf, refuseBadInput } from './outcome.js';
-import { recipeOf, seePictures } from './pictures.js';
+import { canvasOf, recipeOf, seePictures, type ShownPicture } from './pictures.js';
 import type { ModelParts } from './predictor.js';
 import { questionPrompt, type PromptIds } from './prompt.js';
 import type { Outcome } from './protocol.js';
@@ -175,12 +176,29 @@ export class Questions {
     drawn: readonly number[],
   ): Promise<Seen> {
     const stopwatch = new Stopwatch(this.#nowMs);
-    const { images } = this.#anyPrompt(kind, pictures.length);
+    const { ids, images } = this.#anyPrompt(kind, pictures.length);
     const shown = images.map(({ segment }, i) => ({ source: pictures[i]!, segment }));
+    this.#checkRoom(shown, ids.length);
     const { recipe } = this.#parts;
     const visual = await seePictures(shown, marks, recipe, this.#runtime.vision, stopwatch);
     const { height, width } = pictures[0]!;
     return { kind, height, width, drawn, visual, timing: stopwatch.timing(), beginning: null };
+  }
+
+  /** Found before the towers have worked for minutes. @throws DataError for pictures that no prompt has room for. */
+  #checkRoom(shown: readonly ShownPicture[], ids: number): void {
+    const { recipe, contract } = this.#parts;
+    const { vision, decoder } = this.#runtime.manifest;
+    const tokens = shown.map(({ source, segment }) => {
+      const canvas = chooseCanvas(segment.resize ?? source, canvasOf(recipe, segment));
+      const separators =
+        contract.projector.rowSeparator === null ? 0 : canvas.height / vision.stride;
+      return (canvas.height / vision.stride) * (canvas.width / vision.stride) + separators;
+    });
+    const positions = tokens.reduce((sum, count) => sum + count, ids);
+    if (positions < decoder.maxPositions) return;
+    const got = `${shown.length} of ${tokens[0]} tokens: ${positions} positions`;
+    throw new DataError('pictures', got, `below ${decoder.maxPositions}: fewer pictures`);
   }
 
   /** Where pictures go does not depend on what is asked. @throws ModelError for a kind without a prompt. */

@@ -178,6 +178,16 @@ describe('a video', () => {
     expect(ids.filter((id) => id === image)).toHaveLength(3);
   });
 
+  it('that no prompt has room for is refused before it is encoded', async () => {
+    const { questions, script } = opened();
+    // One crop of 512 px is 32 × 32 tokens of 16 px and 32 row separators: 1056, and 8 frames with 61 ids are 8509.
+    const frames = Array.from({ length: 8 }, () => picture(8, 8));
+    await expect(questions.watch(frames)).rejects.toThrow(
+      /^pictures: got 8 of 1056 tokens: 8509 positions, expected below 8192: fewer pictures$/,
+    );
+    expect(script.crops).toEqual([]);
+  });
+
   it('of more frames than the contract allows is refused', async () => {
     const { questions } = opened();
     const frames = Array.from({ length: 33 }, () => picture(8, 8));

@@ -38,7 +38,7 @@ export function scriptedRuntime(vocabulary: number): ScriptedRuntime {
           keyValueHeads: 1,
           headDim: 2,
           vocabulary,
-          maxPositions: 1024,
+          maxPositions: 8192,
           keyValueType: 'float32',
           weights: 'fp32',
         },
