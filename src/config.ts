@@ -386,6 +386,15 @@ function deepFreeze<T>(value: T): T {
   return value;
 }
 
+/** The policy alone: control mends nothing, and an unsure policy is not held up. */
+export function withoutRecovery(config: Config): Config {
+  const copy: { -readonly [K in keyof Config]: Config[K] } = { ...config };
+  const guard: { -readonly [K in keyof GuardConfig]: GuardConfig[K] } = { ...config.guard };
+  delete copy.recovery;
+  delete guard.unsure;
+  return { ...copy, guard };
+}
+
 /**
  * For a robot that takes every command at once (the simulation in this process, a bag): what is said of the layer below
  * ROS 2 does not hold for it.

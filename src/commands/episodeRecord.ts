@@ -32,6 +32,8 @@ const schema = z.strictObject({
   halts: counts,
   refusals: counts,
   recoveries: counts,
+  /** Of the actions that were played, 0 … 1, four digits. */
+  confidences: z.array(z.number()),
   /** From picture to played action, simulated (lock-step) or real (wall), ms. */
   playedMs: z.array(z.number()),
   traces: z.strictObject({

@@ -173,6 +173,7 @@ class EpisodeWatch {
   readonly #score: TraceScore;
   readonly #predicted: TracePrediction[] = [];
   readonly #playedMs: number[] = [];
+  readonly #confidences: number[] = [];
   #answers: AnswerLines | null = null;
   #startNs = 0n;
 
@@ -185,8 +186,10 @@ class EpisodeWatch {
   readonly onAction: NonNullable<Observer['onAction']> = (answer, request, notPlayed, at) => {
     this.#counts.addAction(answer);
     this.#lines().add(actionFields(answer));
-    if (answer.ok && !notPlayed)
-      this.#playedMs.push(Number(at.stampNs - request.observation.stampNs) / 1e6);
+    if (!answer.ok || notPlayed) return;
+    this.#playedMs.push(Number(at.stampNs - request.observation.stampNs) / 1e6);
+    const { confidence } = answer.value;
+    if (Number.isFinite(confidence)) this.#confidences.push(Number(confidence.toFixed(4)));
   };
 
   readonly onTrace: NonNullable<Observer['onTrace']> = (answer) => {
@@ -208,6 +211,7 @@ class EpisodeWatch {
       halts: this.#counts.halts,
       refusals: this.#counts.refusals,
       playedMs: this.#playedMs,
+      confidences: this.#confidences,
       traces: this.#score.sums,
       answers: lines.packed(),
     };

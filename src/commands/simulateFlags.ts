@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { readConfig, takenAtOnce, type Config } from '../config.js';
+import { readConfig, takenAtOnce, withoutRecovery, type Config } from '../config.js';
 import { ConfigError } from '../errors.js';
 import { readContract } from '../model/contract.js';
 import { disturbances, type Disturbance } from '../robot/sim/disturb.js';
@@ -25,7 +25,7 @@ export interface SimulateFlags extends ModelFlags {
   readonly families?: readonly Family[];
   readonly disturb?: readonly Disturbance[] | true;
   readonly clock: 'lockstep' | 'wall';
-  /** `off`: the model alone, also where robot.yaml says how to recover. */
+  /** `off`: the model alone, whatever robot.yaml says of recovery and of being unsure. */
   readonly recovery: 'on' | 'off';
   readonly longest?: number;
   readonly traces: number;
@@ -64,14 +64,18 @@ export function checkFlags(flags: SimulateFlags): void {
 }
 
 /** robot.yaml as it holds for this run. @throws ConfigError */
-export function configOf({ config: path, recovery }: Pick<SimulateFlags, 'config' | 'recovery'>): Config {
+export function configOf({
+  config: path,
+  recovery,
+}: Pick<SimulateFlags, 'config' | 'recovery'>): Config {
   const config = takenAtOnce(readConfig(path));
-  if (recovery === 'off') {
-    const { recovery: _, ...alone } = config;
-    return alone;
-  }
+  if (recovery === 'off') return withoutRecovery(config);
   if (config.recovery) return config;
-  throw new ConfigError('--recovery', `on, and no recovery in ${path}`, 'a robot.yaml that says how');
+  throw new ConfigError(
+    '--recovery',
+    `on, and no recovery in ${path}`,
+    'a robot.yaml that says how',
+  );
 }
 
 export function beginning({ resume }: SimulateFlags): Beginning {

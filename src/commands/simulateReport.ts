@@ -4,7 +4,7 @@ import type { CountedReason, Frame, RunReport } from '../report/runReport.js';
 import type { ShownEpisode } from './album.js';
 import { causes, causeWords } from './cause.js';
 import type { EpisodeRecord } from './episodeRecord.js';
-import type { Rate, SimulateResult } from './simulateResult.js';
+import type { ConfidenceResult, Rate, SimulateResult } from './simulateResult.js';
 import type { TraceError } from './traceScore.js';
 
 export interface SimulateFacts {
@@ -69,12 +69,33 @@ export function simulateReport(
         ),
       ),
     ].filter(({ frames }) => frames.length > 0),
-    tables: Object.keys(result.causes).length > 0 ? [causeTable(result)] : [],
+    tables: [
+      ...(Object.keys(result.causes).length > 0 ? [causeTable(result)] : []),
+      ...(result.confidence ? [reliabilityTable(result.confidence)] : []),
+    ],
   };
 }
 
 function rateRow(label: string, { successes, episodes, low, high }: Rate) {
   return { label, successes, trials: episodes, low, high };
+}
+
+/** A reliability plot as numbers. */
+function reliabilityTable({ bins, error }: ConfidenceResult) {
+  return {
+    title: 'What the confidence is worth',
+    note: `Actions in groups of equal size by confidence, and how many of them were part of an episode that succeeded. Off by ${number(100 * error)} % on average; equal columns would be perfect.`,
+    columns: [
+      { label: 'confidence', align: 'right' },
+      { label: 'succeeded', align: 'right' },
+      { label: 'actions', align: 'right' },
+    ],
+    rows: bins.map(({ score, share, count }) => [
+      `${number(100 * score)} %`,
+      `${number(100 * share)} %`,
+      String(count),
+    ]),
+  } as const;
 }
 
 function causeTable({ causes: counts, guardStops, episodes }: SimulateResult) {

@@ -1,6 +1,13 @@
 /** Episodes, whoever ran them, → the result of a run: the same bits for the same episodes in whatever order they came. */
 import { createHash } from 'node:crypto';
 import { Samples } from '../control/samples.js';
+import {
+  expectedCalibrationError,
+  fitCalibration,
+  reliability,
+  type Calibration,
+  type ReliabilityBin,
+} from '../math/calibration.js';
 import { wilsonInterval } from '../math/statistics.js';
 import { betweenEpisodesNs, firstStampNs } from '../robot/sim/simRobot.js';
 import { suites, type SuiteName } from '../robot/sim/suites.js';
@@ -50,12 +57,23 @@ export interface SimulateResult {
   /** From an action's observation to its being played, by the stamps' clock; null where none was played. */
   readonly latencyMs: Latency | null;
   readonly meanDuration: number;
+  /** How often what was said with which confidence ended in success; null where nothing was played. */
+  readonly confidence: ConfidenceResult | null;
   /** Each time the guard began to halt, by code; what latched ended its episode. */
   readonly halts: Counts;
   readonly reasons: Counts;
   readonly refusals: Counts;
   /** Over every answer in order: equal hashes are equal runs. */
   readonly predictionsSha256: string;
+}
+
+export interface ConfidenceResult {
+  /** Actions in tenths, by confidence: mean confidence, and the share whose episode succeeded. */
+  readonly bins: readonly ReliabilityBin[];
+  /** Mean |confidence − share|, 0: calibrated. */
+  readonly error: number;
+  /** For `answers.action.calibration` of a model.json without one; null where confidences do not differ. */
+  readonly calibration: Calibration | null;
 }
 
 export interface RunFacts {
@@ -101,11 +119,26 @@ export function resultOf(facts: RunFacts, records: readonly EpisodeRecord[]): Si
     gaveUp: count(records, 'gaveUp'),
     traceError: score.error(),
     latencyMs: latencyOf(records),
+    confidence: confidenceOf(records),
     meanDuration: records.reduce((sum, { duration }) => sum + duration, 0) / records.length,
     halts: summed(records.map(({ halts }) => halts)),
     reasons: summed(records.map(({ reasons }) => reasons)),
     refusals: summed(records.map(({ refusals }) => refusals)),
     predictionsSha256: predictionsSha256(records),
+  };
+}
+
+/** Every action counts alike: what is asked is how often things end well when this is what the policy says now. */
+function confidenceOf(records: readonly EpisodeRecord[]): ConfidenceResult | null {
+  const outcomes = records.flatMap(({ confidences, outcome }) =>
+    confidences.map((score) => ({ score, isTrue: outcome === 'success' })),
+  );
+  if (outcomes.length === 0) return null;
+  const bins = reliability(outcomes, 10);
+  return {
+    bins,
+    error: expectedCalibrationError(bins),
+    calibration: fitCalibration(outcomes, 12),
   };
 }
 

@@ -22,6 +22,7 @@ export function simulateTable(result: SimulateResult): string {
     ...block(causeLines(result)),
     '',
     `  wrong object ${result.wrongObject}, out of time ${result.timeouts}, stopped by the guard ${result.stopped}, given up ${result.gaveUp}`,
+    ...recoveryLines(result),
     latencyMs
       ? `  latency ${latencyMs.p50.toFixed(0)} ms (p50), ${latencyMs.p99.toFixed(0)} ms (p99) from picture to played action, ${result.clock === 'lockstep' ? 'simulated' : 'real'} time`
       : '  no action was played',
@@ -34,6 +35,19 @@ export function simulateTable(result: SimulateResult): string {
     );
   }
   return lines.join('\n');
+}
+
+/** What control did of its own accord, and what the confidence was worth. */
+function recoveryLines({ recoveries, confidence }: SimulateResult): string[] {
+  const begun = Object.entries(recoveries).map(([fault, n]) => `${fault} ${n}`);
+  return [
+    ...(begun.length > 0 ? [`  recoveries: ${begun.join(', ')}`] : []),
+    ...(confidence
+      ? [
+          `  confidence is off by ${percent(confidence.error).trim()} from how often things end well`,
+        ]
+      : []),
+  ];
 }
 
 function causeLines({ causes: counts, guardStops }: SimulateResult): string[] {

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { readArm } from '../../src/commands/arm.js';
 import { realClock } from '../../src/commands/clock.js';
+import type { EpisodeRecord } from '../../src/commands/episodeRecord.js';
 import { simulate, type SimulateOptions } from '../../src/commands/simulate.js';
-import { readConfig } from '../../src/config.js';
+import { readConfig, withoutRecovery } from '../../src/config.js';
 import type { Policy } from '../../src/control/policy.js';
 import type { ActionPrediction } from '../../src/types.js';
 
@@ -83,5 +84,90 @@ describe('a simulated run', () => {
     const result = await simulate({ ...expert, policy: sure(NaN), episodes: 2, longest: 2 });
     expect(Object.values(result.halts)).toEqual([2]);
     expect(result.stopped).toBe(2);
+  });
+});
+
+describe('Recovery', () => {
+  const recovery = {
+    ...{ retries: 1, smallestObject: 0.2, closingTime: 0.5, patience: 0.5, rise: 0.05, speed: 0.1 },
+    noProgress: { after: 2, within: 0.1, turning: 0.8 },
+  };
+  /** Up and down by 4 cm, for ever, and sure to 0.7. */
+  const dithering = (): Policy => {
+    const policy = sure(0.7);
+    const requestAction = policy.requestAction.bind(policy);
+    let up = 1;
+    policy.requestAction = async (observation, timeoutMs) => {
+      const answer = await requestAction(observation, timeoutMs);
+      if (!answer.ok || answer.value.chunk.kind !== 'endEffectorDelta') return answer;
+      const steps = [
+        { translation: [0, 0, (up *= -1) * 0.04], rotation: [0, 0, 0], gripper: 1 },
+      ] as const;
+      return { ok: true, value: { ...answer.value, chunk: { ...answer.value.chunk, steps } } };
+    };
+    return policy;
+  };
+
+  it('is counted, and gives up with a reason before the time is over', async () => {
+    const mending = { ...config, recovery };
+    const result = await simulate({
+      ...{ ...expert, config: mending, policy: dithering(), episodes: 1, longest: 12 },
+    });
+    expect(result.recoveries).toEqual({ noProgress: 1 });
+    expect(result.gaveUp).toBe(1);
+    expect(result.timeouts).toBe(0);
+    expect(result.meanDuration).toBeLessThan(8);
+  });
+
+  it('is none without its section in robot.yaml', async () => {
+    const alone = withoutRecovery({ ...config, recovery });
+    const result = await simulate({
+      ...{ ...expert, config: alone, policy: dithering(), episodes: 1, longest: 3 },
+    });
+    expect(result).toMatchObject({ recoveries: {}, gaveUp: 0, timeouts: 1 });
+  });
+
+  it('leaves the confidence to be judged: 0.7, and nothing came of it', async () => {
+    const alone = withoutRecovery(config);
+    const { confidence } = await simulate({
+      ...{ ...expert, config: alone, policy: dithering(), episodes: 1, longest: 2 },
+    });
+    expect(confidence!.error).toBeCloseTo(0.7, 9);
+    expect(confidence!.calibration).toBeNull();
+  });
+});
+
+describe('A run of several kinds of episodes', () => {
+  const run: SimulateOptions = {
+    ...expert,
+    ...{ suite: 'extended', families: ['reach', 'hold'], seed: 1001, episodes: 4 },
+    disturbances: ['frozen', 'bumped', 'black'],
+  };
+
+  it('is the same result when some of it was finished before', async () => {
+    const records = new Map<number, EpisodeRecord>();
+    const whole = await simulate({ ...run, onEpisode: (one) => void records.set(one.index, one) });
+    expect(whole.suite).toEqual({ name: 'extended', version: 1 });
+    expect(Object.keys(whole.success.byFamily)).toEqual(['reach', 'hold']);
+    expect(whole.success.successes).toBe(4);
+    const again: number[] = [];
+    const resumed = await simulate({
+      ...run,
+      finished: new Map([0, 2].map((index) => [index, records.get(index)!])),
+      onEpisode: ({ index }) => void again.push(index),
+    });
+    expect(again).toEqual([1, 3]);
+    expect(resumed).toEqual(whole);
+  });
+
+  it('disturbs each episode once, in turn, and tells how often that was survived', async () => {
+    const upset: (string | null)[] = [];
+    const result = await simulate({
+      ...{ ...run, families: ['hold'], episodes: 3 },
+      onEpisode: ({ disturbed }) => void upset.push(disturbed?.kind ?? null),
+    });
+    // Seeds 100 100 000 and on: their remainder by three kinds is 1, 2, 0.
+    expect(upset).toEqual(['bumped', 'black', 'frozen']);
+    expect(Object.keys(result.byDisturbance)).toEqual(['bumped', 'black', 'frozen']);
   });
 });
