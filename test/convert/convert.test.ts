@@ -20,6 +20,7 @@ import { dirname, join } from 'node:path';
 import { buildGraphs, openGraphs } from '../../src/convert/build.js';
 import { Interrupted, type ConversionProgress } from '../../src/convert/conversionWatch.js';
 import { convertModel, type Conversion } from '../../src/convert/convert.js';
+import { ExternalData } from '../../src/convert/external.js';
 import { openSafetensors } from '../../src/convert/safetensors.js';
 import { StorageError } from '../../src/convert/storageError.js';
 import { verifyModel } from '../../src/convert/verify.js';
@@ -444,6 +445,16 @@ describe('a checkpoint that cannot be converted', () => {
     writeFileSync(join(work.path, 'file'), '');
     const nowhere = conversion({ out: join(work.path, 'file', 'model') });
     await expect(convertModel(nowhere, quiet)).rejects.toThrow(StorageError);
+  });
+
+  (existsSync('/dev/full') ? it : it.skip)('says so where the disk is full', () => {
+    const external = new ExternalData('/dev/full', 'resume');
+    const tensor = external.allocate('layers.0.qkv', 'float32', [16]);
+    expect(() => external.write(tensor, 0, new Uint8Array(64))).toThrow(StorageError);
+    expect(() => external.write(tensor, 0, new Uint8Array(64))).toThrow(
+      '/dev/full: got no space left on the disk, expected room for 64 bytes of layers.0.qkv',
+    );
+    external.close();
   });
 
   it('is too large to be built unasked', () => {
