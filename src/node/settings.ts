@@ -49,7 +49,7 @@ const parameters: readonly (ParameterDescription & { readonly when: When })[] = 
   {
     name: 'provider',
     value: 'auto',
-    description: 'ONNX Runtime execution provider: auto, cuda, webgpu or cpu.',
+    description: 'ONNX Runtime execution provider: auto (the CPU), cpu, cuda or webgpu.',
     when: 'unconfigured',
   },
   {

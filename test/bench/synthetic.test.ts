@@ -74,7 +74,8 @@ describe('the bounds of a machine', () => {
 
 describe('a synthetic run', () => {
   const options: SyntheticBenchOptions = {
-    ...{ name: 'magma-8b', size: 'tiny', provider: 'cpu', threads: 1, rounds: 2, nowNs },
+    ...{ name: 'magma-8b', size: 'tiny', provider: 'cpu', threads: 1, rounds: 2 },
+    ...{ clock: 'wall', nowNs },
     format: { ...plainFormat, weights: 'int4' },
     ...{ folder: folder.path, afterwards: 'keep', say: () => undefined },
   };
