@@ -100,6 +100,7 @@ function readHeader(descriptor: number, path: string) {
   if (fileBytes < 8) throw new ModelError(path, `${fileBytes} bytes`, 'at least 8');
   const prefix = new Uint8Array(8);
   readFully(descriptor, prefix, 0, path);
+  refusePointer(prefix, path);
   const headerBytes = new DataView(prefix.buffer).getBigUint64(0, true);
   const most = Math.min(maxHeaderBytes, fileBytes - 8);
   if (headerBytes > BigInt(most)) {
@@ -110,6 +111,12 @@ function readHeader(descriptor: number, path: string) {
   const dataStart = 8 + bytes.length;
   const text = decodeUtf8(bytes, path);
   return { entries: parseHeader(text, fileBytes - dataStart, path), dataStart };
+}
+
+/** What `git clone` leaves in place of a large file where Git LFS is not installed. @throws ModelError */
+function refusePointer(start: Uint8Array, path: string): void {
+  if (Buffer.from(start).toString('latin1') !== 'version ') return;
+  throw new ModelError(path, 'a Git LFS pointer', 'the file it stands for: git lfs pull');
 }
 
 function decodeUtf8(bytes: Uint8Array, path: string): string {

@@ -109,6 +109,11 @@ describe('a hostile safetensors file', () => {
       () => writeFileSync(path, Buffer.from('0000000000000080aabb', 'hex')),
       'got a header of 9223372036854775808 bytes, expected at most 2',
     ],
+    [
+      'is what Git leaves where LFS is absent',
+      () => writeFileSync(path, 'version https://git-lfs.github.com/spec/v1\noid sha256:0f\n'),
+      'got a Git LFS pointer, expected the file it stands for: git lfs pull',
+    ],
     ['has a header that is no JSON', () => writeFile('{"a": ', 0), 'expected JSON'],
     ['has a list as header', () => writeFile('[]', 0), 'expected a JSON object'],
     ['has null as header', () => writeFile('null', 0), 'expected a JSON object'],
