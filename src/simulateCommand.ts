@@ -57,7 +57,10 @@ export function addSimulateCommand(program: Command, options: SimulateCommandOpt
         .default('lockstep'),
     )
     .addOption(
-      new Option('--recovery <what>', 'on: as robot.yaml says; off: the model alone')
+      new Option(
+        '--recovery <what>',
+        'on: as robot.yaml says, else as suits the built-in arm; off: the model alone',
+      )
         .choices(['on', 'off'])
         .default('off'),
     )

@@ -63,6 +63,17 @@ export function checkFlags(flags: SimulateFlags): void {
       );
 }
 
+/** For the built-in arm, whose largest step is 5 cm in 0.2 s, and blocks as wide as half the gripper's opening. */
+const builtInRecovery: NonNullable<Config['recovery']> = {
+  retries: 2,
+  smallestObject: 0.2,
+  closingTime: 0.5,
+  patience: 0.6,
+  rise: 0.07,
+  speed: 0.1,
+  noProgress: { after: 2, within: 0.12, turning: 0.8 },
+};
+
 /** robot.yaml as it holds for this run. @throws ConfigError */
 export function configOf({
   config: path,
@@ -70,12 +81,7 @@ export function configOf({
 }: Pick<SimulateFlags, 'config' | 'recovery'>): Config {
   const config = takenAtOnce(readConfig(path));
   if (recovery === 'off') return withoutRecovery(config);
-  if (config.recovery) return config;
-  throw new ConfigError(
-    '--recovery',
-    `on, and no recovery in ${path}`,
-    'a robot.yaml that says how',
-  );
+  return { ...config, recovery: config.recovery ?? builtInRecovery };
 }
 
 export function beginning({ resume }: SimulateFlags): Beginning {
