@@ -1,5 +1,6 @@
 /** Pictures of a simulate run: moving ones of the first episodes and of the first failures of each cause. */
 import { join } from 'node:path';
+import { traceAge } from '../image/traceAge.js';
 import type { SimRobot } from '../robot/sim/simRobot.js';
 import type { TracePrediction } from '../types.js';
 import type { Cause } from './cause.js';
@@ -59,10 +60,11 @@ export class Album {
     this.#shots.length = 0;
     let prediction: TracePrediction | null = null;
     return {
-      onRequest: () => {
+      onRequest: ({ stampNs }) => {
         const path = robot.frames.map(({ points }) => points[0]!.at);
         const picture = robot.picture(pictureSize.height, pictureSize.width);
-        this.#shots.push({ picture, path, prediction });
+        const traceOpacity = prediction ? traceAge(prediction, stampNs).opacity : 1;
+        this.#shots.push({ picture, path, prediction, traceOpacity });
       },
       onTrace: (answer) => {
         if (answer.ok) prediction = answer.value;

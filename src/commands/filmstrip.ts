@@ -19,6 +19,8 @@ export interface Shot {
   /** Source-image pixels of the camera (width `cameraWidth`): where the gripper has been so far, this instant last. */
   readonly path: readonly Pixel[];
   readonly prediction: TracePrediction | null;
+  /** 0 … 1: how opaque its traces are, which were predicted on an earlier picture; 1 if absent. */
+  readonly traceOpacity?: number;
 }
 
 export interface Film {
@@ -35,7 +37,8 @@ export function annotate(shot: Shot, cameraWidth: number): RgbImage {
   const large = ({ x, y }: Pixel): Pixel => ({ x: x * zoom, y: y * zoom });
   const width = Math.max(2, image.width / 150);
   for (const { id, start, future } of shot.prediction?.traces ?? []) {
-    drawTrace(image, { start: large(start), future: future.map(large) }, markColour(id), width);
+    const trace = { start: large(start), future: future.map(large) };
+    drawTrace(image, trace, markColour(id), width, shot.traceOpacity);
   }
   if (shot.path.length > 1) {
     drawOutlinedLine(image, shot.path.map(large), {
