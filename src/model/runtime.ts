@@ -7,6 +7,7 @@ import { graphFiles, graphManifestSchema, type GraphManifest } from './graphs.js
 import { parseJson } from './parseJson.js';
 import { chooseProvider, type ProviderChoice, type SessionSettings } from './session.js';
 import { openVision, type VisionEncoder } from './vision.js';
+import { assertSeesAsCpu } from './visionCheck.js';
 
 export interface Runtime {
   readonly manifest: GraphManifest;
@@ -21,12 +22,16 @@ export async function openRuntime(folder: string, settings: SessionSettings): Pr
   const manifest = readGraphManifest(folder);
   const provider = chooseProvider(settings.provider);
   const vision = await openVision(folder, manifest, provider, settings.threads);
-  const generator = await openGenerator(folder, manifest, provider, settings.threads).catch(
-    async (error: unknown) => {
-      await vision.release();
-      throw error;
-    },
-  );
+  let generator: TokenGenerator;
+  try {
+    if (provider.provider !== 'cpu') {
+      await assertSeesAsCpu(vision, folder, manifest, provider, settings.threads);
+    }
+    generator = await openGenerator(folder, manifest, provider, settings.threads);
+  } catch (error) {
+    await vision.release();
+    throw error;
+  }
   return {
     manifest,
     provider,
