@@ -5,8 +5,11 @@
  */
 import { ModelError } from '../errors.js';
 
-/** The format's own limit, bytes. */
-export const maxHeaderBytes = 100_000_000;
+/**
+ * Bytes. The format allows 100 MB, of which 16 million objects, one in the other, need more memory than there is; every
+ * public checkpoint stays below 1 MB.
+ */
+export const maxHeaderBytes = 2 ** 24;
 const maxRank = 16;
 
 /** Bytes per element of every type the format knows. Only floating types ≥ 16 bit are ever read as weights. */
@@ -108,15 +111,22 @@ function parseEntry(name: string, value: unknown, dataBytes: number, where: stri
   return { name, dtype: dtype as string, shape, begin, end };
 }
 
-/** JSON.parse silently keeps the last of two equal keys. `text` is known to be valid JSON. */
+/**
+ * JSON.parse silently keeps the last of two equal keys. `text` is known to be valid JSON. Read character by character: a
+ * regular expression that matches strings runs out of stack on long ones.
+ */
 function findDuplicateKey(text: string): string | undefined {
   const open: Set<string>[] = [];
-  let pending: string | undefined;
-  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}:]/g)) {
-    if (token === '{') open.push(new Set());
-    else if (token === '}') open.pop();
-    else if (token !== ':') pending = token;
-    else if (pending !== undefined) {
+  let pending = '""';
+  for (let i = 0; i < text.length; i++) {
+    const character = text[i];
+    if (character === '{') open.push(new Set());
+    else if (character === '}') open.pop();
+    else if (character === '"') {
+      const end = endOfString(text, i);
+      pending = text.slice(i, end + 1);
+      i = end;
+    } else if (character === ':') {
       const key = JSON.parse(pending) as string;
       const keys = open.at(-1)!;
       if (keys.has(key)) return key;
@@ -124,6 +134,13 @@ function findDuplicateKey(text: string): string | undefined {
     }
   }
   return undefined;
+}
+
+/** Index of the quote that closes the string which begins at `start`. */
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  return i;
 }
 
 function isObject(value: unknown): value is object {

@@ -199,15 +199,26 @@ describe('a hostile safetensors file', () => {
     expect((caught as ModelError).message).toContain(path);
   });
 
-  it('whose header is longer than the format allows is refused before it is read', () => {
+  it('whose header is longer than any is refused before it is read', () => {
     // A sparse file: nothing but the length is written.
     const length = Buffer.alloc(8);
-    length.writeBigUInt64LE(100_000_001n);
+    length.writeBigUInt64LE(2n ** 24n + 1n);
     writeFileSync(path, length);
-    truncateSync(path, 8 + 100_000_001);
+    truncateSync(path, 8 + 2 ** 24 + 1);
     expect(() => openSafetensors(path)).toThrow(
-      'got a header of 100000001 bytes, expected at most 100000000',
+      'got a header of 16777217 bytes, expected at most 16777216',
     );
+  });
+
+  it('whose header is one long string, or a deep nest, is read or refused like any other', () => {
+    const letters = 'x'.repeat(8_000_000) + '\\n'.repeat(3_500_000);
+    writeFile(`{"__metadata__":{"a":"${letters}"},"b":${entry(0, 8)}}`, 8);
+    const file = openSafetensors(path);
+    file.close();
+    expect([...file.entries.keys()]).toEqual(['b']);
+    const depth = 200_000;
+    writeFile(`${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`, 0);
+    expect(() => openSafetensors(path)).toThrow('a: got dtype nothing');
   });
 
   it('never gets past the reader in any other way than a ModelError, whatever bytes are changed', () => {
