@@ -192,7 +192,7 @@ const recovery = z.strictObject({
   closingTime: positive.max(10).default(1),
   /** s a policy gets to see for itself that it holds nothing. */
   patience: z.number().nonnegative().max(30).default(1),
-  /** m straight up, and how fast on average, m/s. */
+  /** m straight up, along z of the base frame, and how fast on average, m/s. */
   rise: positive.max(0.15).default(0.07),
   speed: positive.max(0.25).default(0.1),
   /**

@@ -62,6 +62,11 @@ const FAULT_WORDS: Readonly<Record<Fault, string>> = {
   unsure: 'the policy is unsure',
 };
 
+const DONE = 'recovery done: the policy goes on with the next picture';
+const UNREAD = 'recovery broken off: the gripper or the arm is not read any more';
+const NOWHERE =
+  'recovery without motion: no room above, or too little speed is allowed; the policy goes on with the next picture';
+
 type State =
   | { readonly kind: 'watching' }
   | { readonly kind: 'pausing'; readonly fault: Fault; readonly sinceNs: bigint }
@@ -162,7 +167,7 @@ export class Recovery {
         return this.#move(this.#state, hand, reading, at);
       case 'moving':
         if (reading.playing === this.#state.action && hand) return null;
-        return this.#end(this.#state, hand, at);
+        return this.#end(this.#state, hand ? DONE : UNREAD, at);
     }
   }
 
@@ -233,7 +238,7 @@ export class Recovery {
     at: Instant,
   ): RecoveryAct | null {
     if (at.nowNs - sinceNs < nsFromSeconds(PAUSE)) return null;
-    if (!hand) return this.#end({ fault }, hand, at);
+    if (!hand) return this.#end({ fault }, UNREAD, at);
     const gripper: RiseOptions['gripper'] = isGraspFault(fault) ? 'open' : 'keep';
     const { rise, speed } = this.#recovery;
     const action = riseAction(this.#config, {
@@ -245,18 +250,15 @@ export class Recovery {
       episode,
       at,
     });
-    if (!action) return this.#end({ fault }, hand, at);
+    if (!action) return this.#end({ fault }, NOWHERE, at);
     this.#state = { kind: 'moving', fault, action };
     return { kind: 'play', action };
   }
 
-  #end({ fault }: { readonly fault: Fault }, hand: Hand | null, at: Instant): RecoveryAct {
+  #end({ fault }: { readonly fault: Fault }, message: string, at: Instant): RecoveryAct {
     this.#state = WATCHING;
     this.#forget();
     this.#freshFromNs = at.stampNs;
-    const message = hand
-      ? 'recovery done: the policy goes on with the next picture'
-      : 'recovery broken off: the gripper or the arm is not read any more';
     this.#tell({ kind: 'ended', fault, attempt: this.#attempts, message }, at);
     return { kind: 'rest', because: message };
   }

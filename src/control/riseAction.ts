@@ -1,4 +1,4 @@
-/** Straight up, slowly, with the gripper opened first or left as it is: an action like any other. */
+/** Straight up (z of the base frame), slowly, with the gripper opened first or left as it is: an action like any other. */
 import type { Config } from '../config.js';
 import type { ActionPrediction, Pose } from '../types.js';
 import { type Instant, nsFromSeconds } from './clock.js';
