@@ -7,7 +7,7 @@ import { bytesOf, type ExternalData } from './external.js';
 import { float16FromFloat32, float32FromFloat16, roundToFloat16 } from './floats.js';
 import type { StoredTensor } from './onnx.js';
 import { packedBytesPerRow, blocksPerRow, quantiseRows, type BlockLayout } from './quantise.js';
-import type { SourceTensor } from './safetensors.js';
+import type { SourceTensor, SourceType } from './safetensors.js';
 import { ErrorTally, type TensorError } from './tensorError.js';
 
 export interface TensorJob {
@@ -50,6 +50,7 @@ export function copyJob(
   source: SourceTensor,
 ): TensorJob {
   const numberBytes = source.type === 'F32' ? 4 : 2;
+  const width = source.bytes / numberBytes / source.shape[0]!;
   return {
     ...{ external, tensors: [tensor], sourceBytes: source.bytes },
     *write() {
@@ -57,6 +58,7 @@ export function copyJob(
       for (let done = 0; done < source.bytes;) {
         const part = piece.subarray(0, Math.min(piece.length, source.bytes - done));
         source.readRaw(done / numberBytes, part);
+        assertFinite(part, source.type, { where: source.where, first: done / numberBytes, width });
         external.write(tensor, done, part);
         done += part.length;
         yield part.length;
@@ -156,6 +158,8 @@ export function dataJob(
   return {
     ...{ external, tensors: [tensor], sourceBytes: 0 },
     *write() {
+      const width = data.length / tensor.shape[0]!;
+      assertFinite(bytesOf(data), 'F32', { where: tensor.name, first: 0, width });
       const stored = tensor.type === 'float16' ? halves(data, tensor) : data;
       external.write(tensor, 0, bytesOf(stored));
       yield 0;
@@ -181,6 +185,7 @@ function* pieces({ source, count, width, scale }: SourceRows): Generator<Piece> 
     const data = buffer.subarray(0, rows * width);
     source.readFloat32(first * width, data);
     if (scale) scaleRows(data, scale.subarray(first, first + rows));
+    assertFinite(bytesOf(data), 'F32', { where: source.where, first: first * width, width });
     yield { data, first, count: rows, sourceBytes: rows * width * numberBytes };
   }
 }
@@ -239,6 +244,27 @@ class Encoder {
       const row = first + from / width;
       this.#errors.add(source.key, row, squaredError, squaredSum, largest);
     }
+  }
+}
+
+/** All of them are set in infinities and NaN, and in no other number. */
+const exponentBits = { F32: 0x7f800000, F16: 0x7c00, BF16: 0x7f80 } as const;
+
+/** @param at tensor, index of the first of these numbers in it, and numbers in a row of it. @throws ModelError */
+function assertFinite(
+  { buffer, byteOffset, length }: Uint8Array,
+  type: SourceType,
+  at: { readonly where: string; readonly first: number; readonly width: number },
+): void {
+  const words =
+    type === 'F32'
+      ? new Uint32Array(buffer, byteOffset, length / 4)
+      : new Uint16Array(buffer, byteOffset, length / 2);
+  const exponent = exponentBits[type];
+  for (let i = 0; i < words.length; i++) {
+    if ((words[i]! & exponent) !== exponent) continue;
+    const where = `${at.where}, row ${Math.floor((at.first + i) / at.width)}`;
+    throw new ModelError(where, 'a number that is not finite', 'finite weights');
   }
 }
 

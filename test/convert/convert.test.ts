@@ -426,19 +426,38 @@ describe('a checkpoint that cannot be converted', () => {
     await refused('mlp.gate_proj.weight [56, 32] instead of [64, 32]');
   });
 
-  it('has a weight that is not finite', async () => {
+  it.each([
+    // Whole numbers, the table as it is, fp32 of several rows and of one.
+    ['language_model.model.layers.1.mlp.down_proj.weight', 60, 1],
+    ['language_model.model.embed_tokens.weight', 70, 2],
+    ['vision_tower.clip_vision_model.trunk.stem.0.bias', 3, 0],
+    ['language_model.model.norm.weight', 5, 0],
+  ] as const)('has a weight that is not finite: %s', async (key, index, row) => {
     const path = join(source, 'model.safetensors');
     const file = openSafetensors(path);
-    const key = 'language_model.model.layers.1.mlp.down_proj.weight';
     const { begin } = file.entries.get(key)!;
-    const numberBytes = file.source(key).bytes / (32 * 56);
+    const tensor = file.source(key);
+    const numberBytes = tensor.type === 'F32' ? 4 : 2;
     file.close();
     const bytes = readFileSync(path);
-    const data = 8 + Number(bytes.readBigUInt64LE(0)) + begin;
+    const at = 8 + Number(bytes.readBigUInt64LE(0)) + begin + index * numberBytes;
     // All bits set is NaN in every floating-point type.
-    bytes.fill(0xff, data + 60 * numberBytes, data + 61 * numberBytes);
+    bytes.fill(0xff, at, at + numberBytes);
     writeFileSync(path, bytes);
-    await refused(`${key}, row 1: got a number that is not finite`);
+    await refused(`${key}, row ${row}: got a number that is not finite`);
+  });
+
+  it('has a layer scale that is not finite, which is folded into other weights', async () => {
+    const path = join(source, 'model.safetensors');
+    const file = openSafetensors(path);
+    const block = 'vision_tower.clip_vision_model.trunk.stages.0.blocks.0';
+    const { begin, end } = file.entries.get(`${block}.gamma`)!;
+    file.close();
+    const bytes = readFileSync(path);
+    const data = 8 + Number(bytes.readBigUInt64LE(0));
+    bytes.fill(0xff, data + begin, data + end);
+    writeFileSync(path, bytes);
+    await refused(`${block}.mlp.fc2.weight, row 0: got a number that is not finite`);
   });
 
   it('cannot be written to a disk that is not there', async () => {
