@@ -221,6 +221,9 @@ export interface DemonstratorOptions {
   readonly seed: number;
 }
 
+/** Episodes that may be finished before the next one in order is, per doer: what waits is in memory. */
+const ahead = 4;
+
 /** Expert demonstrations until there are enough frames: the same files, whoever and however many demonstrate. */
 export async function writeDemonstrations(
   set: TrainingSet,
@@ -229,15 +232,33 @@ export async function writeDemonstrations(
   onEpisode: () => void,
 ): Promise<void> {
   const first = set.counts.episodes;
+  let failed = false;
+  const isOver = (): boolean => failed || set.counts.frames >= frames;
+  const waiting: (() => void)[] = [];
+  const goOn = (): void => waiting.splice(0).forEach((resolve) => resolve());
   const reorder = new Reorder<readonly Demonstration[]>(first, (episode) => {
-    if (set.counts.frames >= frames) return;
+    if (isOver()) return;
     set.addEpisode(episode);
     onEpisode();
+    goOn();
   });
-  function* untilEnough(): Generator<number> {
-    for (let n = first; set.counts.frames < frames; n++) yield n;
+  const inStep = (doer: Doer<readonly Demonstration[]>): Doer<readonly Demonstration[]> => ({
+    do: async (n) => {
+      while (!isOver() && n >= set.counts.episodes + ahead * doers.length)
+        await new Promise<void>((resolve) => waiting.push(resolve));
+      try {
+        return isOver() ? [] : await doer.do(n);
+      } catch (error) {
+        failed = true;
+        goOn();
+        throw error;
+      }
+    },
+  });
+  function* untilOver(): Generator<number> {
+    for (let n = first; !isOver(); n++) yield n;
   }
-  await shareOut(untilEnough(), doers, (episode, n) => reorder.add(episode, n));
+  await shareOut(untilOver(), doers.map(inStep), (episode, n) => reorder.add(episode, n));
 }
 
 /** Watches an episode that a policy drives: the expert's labels at the places the policy gets itself into (DAgger). */

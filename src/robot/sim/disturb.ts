@@ -10,7 +10,7 @@
  */
 import { seededRandom, type Random } from '../../math/random.js';
 import type { Vec3 } from '../../types.js';
-import { makesSense, placesOfThings } from './room.js';
+import { makesSense, placesOfThings, solidThings } from './room.js';
 import { halfOf, isHolding, type PadColour, type SceneState, type Task } from './tasks.js';
 import type { World } from './world.js';
 
@@ -119,7 +119,7 @@ export class Disturber {
     return false;
   }
 
-  /** Across the middle of the way from the tool to the block, or of the block's way to its place. */
+  /** Across the way from the tool to the block, or of the block to its place, about half-way. */
   #obstruct(state: SceneState): boolean {
     const task = this.#task;
     const block = state.blocks[task.block]!.position;
@@ -128,16 +128,18 @@ export class Disturber {
       ...(place ? [[block, place] as const] : []),
       [state.tcp, block],
     ];
-    const others = placesOfThings(state, null, null);
+    const own = place ? [block, place] : [block];
+    const others = solidThings(state, task.block);
     for (const [from, to] of ways) {
-      const at = [(from[0] + to[0]) / 2, (from[1] + to[1]) / 2] as const;
-      const along = Math.atan2(to[1] - from[1], to[0] - from[0]);
-      const bar: Vec3 = [at[0], at[1], 0.015];
-      const clutter = [...(state.clutter ?? []), bar];
-      if (!isFree(at, 0.075, others)) continue;
-      if (!makesSense(task, { ...state, clutter })) continue;
-      this.#world.putObstacle(at, along);
-      return true;
+      for (const share of [0.5, 0.4, 0.6, 0.35, 0.65]) {
+        const x = from[0] + share * (to[0] - from[0]);
+        const y = from[1] + share * (to[1] - from[1]);
+        if (!isFree([x, y], 0.085, own) || !isFree([x, y], 0.06, others)) continue;
+        const clutter = [...(state.clutter ?? []), [x, y, 0.015] as const];
+        if (!makesSense(task, { ...state, clutter })) continue;
+        this.#world.putObstacle([x, y], Math.atan2(to[1] - from[1], to[0] - from[0]));
+        return true;
+      }
     }
     return false;
   }

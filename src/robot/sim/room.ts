@@ -112,7 +112,7 @@ export function placesOfThings(
 }
 
 /** What can be bumped into: other blocks and clutter. */
-function solidThings(state: SceneState, except: BlockColour | null): (readonly number[])[] {
+export function solidThings(state: SceneState, except: BlockColour | null): (readonly number[])[] {
   const blocks = blockColours.flatMap((colour) => {
     const block = colour === except ? undefined : state.blocks[colour];
     return block ? [block.position] : [];
