@@ -12,7 +12,7 @@ import { number } from './argument.js';
 import { realClock } from './clock.js';
 import { convert, type ConvertFlags } from './convert.js';
 import { conversionProgress } from './convertProgress.js';
-import { conversionTable, errorSummary, verificationTable } from './convertTable.js';
+import { conversionTable, errorSummary, nextSteps, verificationTable } from './convertTable.js';
 import { seconds } from './loadProgress.js';
 
 export interface ConvertCommandOptions {
@@ -122,7 +122,7 @@ async function runConvert(
   say(conversionTable(out, record));
   if (kept > 0) say(`${kept} of ${record.weights.length} weights were there already`);
   if (flags.reference) await recordReference(join(resolve(out), 'graphs'), manifest, 1);
-  say(`converted in ${seconds(ms)}: magma-vla run --model ${out} --config <robot.yaml>`);
+  say(`converted in ${seconds(ms)}; then:\n${nextSteps(out)}`);
   return {
     ...{ out, sha256: record.identity, format: record.format, ms, kept },
     weights: record.weights.length,

@@ -1,4 +1,5 @@
 /** What a conversion came to, as a person reads it. */
+import { resolve } from 'node:path';
 import type { ConversionRecord, Written } from '../convert/conversionRecord.js';
 import type { Verification } from '../convert/verify.js';
 import { gigabytes } from './convertProgress.js';
@@ -39,6 +40,14 @@ export function conversionTable(out: string, record: ConversionRecord): string {
       ? []
       : [`relative error of ${tensors} weights: ${percent(mean)} on average; the worst:`]),
     ...lossy.map(({ name, relativeRms, row }) => `  ${percent(relativeRms)}  ${name}${row}`),
+  ].join('\n');
+}
+
+/** What a converted folder is for: without ROS 2, and with it, where it is found from any folder. */
+export function nextSteps(out: string): string {
+  return [
+    `  npx magma-vla check --config <robot.yaml> --model ${out}`,
+    `  ros2 launch magma_vla robot.launch.py config_file:=<robot.yaml> model:=${resolve(out)}`,
   ].join('\n');
 }
 

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdirSync, readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { convert, formatOf, type ConvertFlags } from '../../src/commands/convert.js';
 import { conversionProgress, progressLine } from '../../src/commands/convertProgress.js';
 import {
   conversionTable,
   errorSummary,
+  nextSteps,
   verificationTable,
 } from '../../src/commands/convertTable.js';
 import type { ConversionProgress } from '../../src/convert/conversionWatch.js';
@@ -93,6 +94,15 @@ describe('a converted folder', () => {
 });
 
 describe('what a person reads', () => {
+  it('is what to type next, of commands that there are', () => {
+    const lines = nextSteps('models/x').split('\n');
+    expect(lines[0]).toBe('  npx magma-vla check --config <robot.yaml> --model models/x');
+    // A node is started from anywhere.
+    expect(lines[1]).toBe(
+      `  ros2 launch magma_vla robot.launch.py config_file:=<robot.yaml> model:=${resolve('models/x')}`,
+    );
+  });
+
   const at = (done: number, change: Partial<ConversionProgress> = {}): ConversionProgress => ({
     ...{ stage: 'weights', done, total: 18e9, what: 'layers.3.qkv' },
     ...change,
