@@ -3,10 +3,10 @@
  * kinematics and the guard, and the model answers in its worker as fast as it is asked; first actions alone, then with
  * traces beside them. Answers have the length of real ones whatever the weights say, so the figures hold for any.
  */
-import { join } from 'node:path';
 import type { ArmCapsules } from '../arm/clearance.js';
 import type { Arm } from '../arm/kinematics.js';
 import type { Config } from '../config.js';
+import { openGraphs } from '../convert/build.js';
 import { Aligner } from '../control/align.js';
 import type { Clock } from '../control/clock.js';
 import type { TraceSchedule } from '../control/desk.js';
@@ -135,7 +135,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
     report('decoding: one-run loop against step by step');
     await client.close();
     const decoding = await compareDecodingRates(
-      join(cache, client.facts.sha256),
+      openGraphs(model, readContract(model), cache, () => undefined).folder,
       { provider, threads },
       { promptLength: 100, answerLength: answerTokens.trace, rounds: decodingRounds },
       () => clock.now().nowNs,

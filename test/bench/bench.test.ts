@@ -1,5 +1,7 @@
 /** The benchmark's own parts, and one short run: its figures are figures, whatever this machine is busy with. */
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { runBench } from '../../src/bench/bench.js';
 import { BenchRobot } from '../../src/bench/benchRobot.js';
@@ -7,6 +9,7 @@ import { makeCameras } from '../../src/bench/cameras.js';
 import { MeasuredPolicy } from '../../src/bench/measuredPolicy.js';
 import { readArm } from '../../src/commands/arm.js';
 import { realClock } from '../../src/commands/clock.js';
+import { convert } from '../../src/commands/convert.js';
 import { readConfig } from '../../src/config.js';
 import { decodeImage } from '../../src/image/codec.js';
 import type { ModelClient } from '../../src/model/client.js';
@@ -21,12 +24,16 @@ afterAll(() => folder.remove());
 const config = readConfig(fileURLToPath(new URL('../../config/sim.yaml', import.meta.url)));
 
 describe('the benchmark', () => {
-  it('measures rates, latencies, jitter, stages and memory of one run', async () => {
-    writeRandomNano(folder.path, 3);
+  it('measures rates, latencies, jitter, stages and memory of one run, of a converted model', async () => {
+    const [source, model] = [join(folder.path, 'nano'), join(folder.path, 'model')];
+    mkdirSync(source);
+    writeRandomNano(source, 3);
+    const format = { weights: 'int8', block: 32, accuracyLevel: 4 } as const;
+    await convert(source, { out: model, ...format }, { onProgress: () => undefined });
     const { arm, capsules } = readArm(config)!;
     const sentences: string[] = [];
     const result = await runBench({
-      model: folder.path,
+      model,
       cache: `${folder.path}/cache`,
       config,
       arm,
