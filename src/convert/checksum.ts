@@ -4,17 +4,20 @@ import { closeSync, existsSync, openSync, readFileSync, readSync, realpathSync }
 import { basename, dirname, join } from 'node:path';
 import { messageOf } from '../errors.js';
 import { turn, type ConversionWatch } from './conversionWatch.js';
+import type { RangeHashes } from './rangeHashes.js';
 import { StorageError } from './storageError.js';
 
 /** Reads a file piece by piece: yields the bytes of each, returns the hash in lower-case hex. @throws StorageError */
-function* hashFile(path: string): Generator<number, string, undefined> {
+function* hashFile(path: string, ranges?: RangeHashes): Generator<number, string, undefined> {
   const hash = createHash('sha256');
   const piece = new Uint8Array(1 << 24);
   let descriptor: number | undefined;
   try {
     descriptor = openSync(path, 'r');
-    for (let count; (count = readSync(descriptor, piece)) > 0;) {
-      hash.update(piece.subarray(0, count));
+    for (let position = 0, count; (count = readSync(descriptor, piece)) > 0; position += count) {
+      const read = piece.subarray(0, count);
+      hash.update(read);
+      ranges?.add(read, position);
       yield count;
     }
     return hash.digest('hex');
@@ -32,9 +35,17 @@ export interface HashStage extends ConversionWatch {
   done: number;
 }
 
-/** A file as one part of a stage. @throws StorageError, Interrupted */
-export async function hashInStage(path: string, stage: HashStage): Promise<string> {
-  const pieces = hashFile(path);
+/**
+ * A file as one part of a stage.
+ * @param ranges of the file, hashed on the way.
+ * @throws StorageError, Interrupted
+ */
+export async function hashInStage(
+  path: string,
+  stage: HashStage,
+  ranges?: RangeHashes,
+): Promise<string> {
+  const pieces = hashFile(path, ranges);
   let piece = pieces.next();
   for (; !piece.done; piece = pieces.next()) {
     stage.done += piece.value;

@@ -3,19 +3,25 @@
  * is; resumable, tensor by tensor; whole or not at all.
  */
 import { statSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { InputError, messageOf } from '../errors.js';
 import { graphFiles, type GraphManifest } from '../model/graphs.js';
 import { graphsFolder } from './build.js';
 import { openCheckpoint } from './checkpoint.js';
 import { readCheckpointConfig, type CheckpointLayout } from './checkpointConfig.js';
 import { hashInStage, type HashStage } from './checksum.js';
-import { recordName, type ConversionRecord, type FileRecord } from './conversionRecord.js';
+import {
+  recordName,
+  type ConversionRecord,
+  type FileRecord,
+  type Written,
+} from './conversionRecord.js';
 import type { ConversionWatch } from './conversionWatch.js';
 import { builderVersion, planGraphs } from './graphPlan.js';
 import { Journal } from './journal.js';
 import { checkTensors } from './keyLayout.js';
 import { PartialModel } from './partialModel.js';
+import { RangeHashes } from './rangeHashes.js';
 import { conversionIdentity, readSources } from './sources.js';
 import { StorageError } from './storageError.js';
 import type { WeightFormat } from './weightStore.js';
@@ -92,28 +98,33 @@ async function convertInto(
     const manifest = plan.manifest(identity);
     write(join(graphs, graphFiles.manifest), JSON.stringify(manifest, null, 2));
 
-    // 4. What lies on the disk now, read back.
+    // 4. What lies on the disk now, read back: it must still be what was written.
+    plan.externals.forEach((external) => external.sync());
     const inGraphs = [graphFiles.manifest, ...Object.keys(manifest.files)];
     const names = [...Object.keys(files), ...inGraphs.map((name) => `${graphsFolder}/${name}`)];
     const record: ConversionRecord = {
       ...{ version: 1, builder: builderVersion, identity, format },
       source: { folder: resolve(source), files: sources },
       notes,
-      files: await hashFiles(partial.model, names, watch),
+      files: await hashFiles(partial.model, names, weights, watch),
       weights,
     };
     write(join(partial.model, recordName), `${JSON.stringify(record, null, 1)}\n`);
-    plan.externals.forEach((external) => external.sync());
     return { record, manifest, kept };
   } finally {
     open.reverse().forEach((it) => it.close());
   }
 }
 
-/** @param names paths from the folder. */
+/**
+ * @param names paths from the folder.
+ * @param weights with the checksums they had when they were written.
+ * @throws StorageError where one of them has changed since: the same conversion writes that one again.
+ */
 async function hashFiles(
   folder: string,
   names: readonly string[],
+  weights: readonly Written[],
   { onProgress, signal }: ConversionWatch,
 ): Promise<readonly FileRecord[]> {
   const sizes = names.map((name) => statSync(join(folder, name)).size);
@@ -121,7 +132,14 @@ async function hashFiles(
   const stage: HashStage = { stage: 'check', total, done: 0, onProgress, signal };
   const records: FileRecord[] = [];
   for (const [i, name] of names.entries()) {
-    const sha256 = await hashInStage(join(folder, name), stage);
+    const tensors = weights.flatMap((written) => written.tensors);
+    const ranges = new RangeHashes(tensors.filter(({ file }) => file === basename(name)));
+    const sha256 = await hashInStage(join(folder, name), stage, ranges);
+    const changed = ranges.changed();
+    if (changed.length > 0) {
+      const got = `${changed.join(', ')} with other bytes than were written`;
+      throw new StorageError(join(folder, name), got, 'a disk that keeps what it is given');
+    }
     records.push({ name, bytes: sizes[i]!, sha256 });
   }
   return records;

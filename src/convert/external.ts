@@ -86,9 +86,13 @@ export class ExternalData {
     }
   }
 
-  /** Onto the disk itself: a crash of the machine leaves what was written. */
+  /** Onto the disk itself: a crash of the machine leaves what was written. @throws StorageError */
   sync(): void {
-    fsyncSync(this.#descriptor);
+    try {
+      fsyncSync(this.#descriptor);
+    } catch (error) {
+      throw new StorageError(this.path, messageOf(error), 'a disk that keeps what was written');
+    }
   }
 
   close(): void {

@@ -284,6 +284,25 @@ describe('an interrupted conversion', () => {
     expect((await verifyModel(out, source, quiet)).differences).toEqual([]);
   });
 
+  it('finds what changed after it was written, and mends it when it goes on', async () => {
+    const reference = join(work.path, 'reference');
+    await convertModel(conversion({ out: reference }), quiet);
+    const weights = join(`${out}.partial`, 'model', 'graphs', graphFiles.visionWeights);
+    let isFlipped = false;
+    const onProgress = ({ stage, done, total }: ConversionProgress) => {
+      if (stage !== 'weights' || done < total || isFlipped) return;
+      isFlipped = true;
+      flip(weights, 130);
+    };
+    await expect(convertModel(conversion(), { onProgress })).rejects.toThrow(
+      /vision\.weights: got .*stem\.0\.\w+ with other bytes than were written/,
+    );
+    expect(existsSync(out)).toBe(false);
+    const { record, kept } = await convertModel(conversion(), quiet);
+    expect(kept).toBe(record.weights.length - 1);
+    expect(contents(out)).toEqual(contents(reference));
+  });
+
   it('survives a journal whose last line was cut off, and data that was cut off', async () => {
     const reference = join(work.path, 'reference');
     await convertModel(conversion({ out: reference }), quiet);
