@@ -36,6 +36,9 @@ export const textConfig = z.object({
   tie_word_embeddings: z.literal(false).default(false),
 });
 
+/** Cosines and sines of all positions are held until they are written, as fp32: 256 MB. Llama-3.1 has a quarter of them. */
+const mostAngles = 2 ** 26;
+
 export function decoderConfig(
   sizes: z.infer<typeof textConfig>,
   keyPrefix: string,
@@ -69,6 +72,11 @@ export function decoderConfig(
   // GroupQueryAttention of ONNX Runtime 1.30 rotates heads in steps of 16.
   if (headDim % 16 !== 0) {
     throw new ModelError(`${where}: text_config.head_dim`, String(headDim), 'a multiple of 16');
+  }
+  if (decoder.maxPositions * headDim > mostAngles) {
+    const got = `${decoder.maxPositions} positions of ${headDim} angles`;
+    const at = `${where}: text_config.max_position_embeddings`;
+    throw new ModelError(at, got, `at most ${mostAngles} together`);
   }
   return decoder;
 }

@@ -97,6 +97,11 @@ describe('a conversion of a made-up checkpoint', () => {
       '"max_position_embeddings": 4000000000',
       'text_config.max_position_embeddings',
     ],
+    [
+      '"max_position_embeddings": 256',
+      '"max_position_embeddings": 1048576, "head_dim": 1024',
+      'text_config.max_position_embeddings',
+    ],
     ['"depths": [\n   1,', '"depths": [\n   2000000000,', 'depths.0'],
   ])('that claims %s to be %s takes neither time nor memory', async (from, to, where) => {
     const path = join(source, 'config.json');
