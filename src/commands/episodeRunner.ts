@@ -7,6 +7,7 @@ import type { Config } from '../config.js';
 import { GuardLog } from '../safety/guardLog.js';
 import type { Disturbance } from '../robot/sim/disturb.js';
 import { ExpertPolicy, truthOf } from '../robot/sim/expertPolicy.js';
+import type { RobotListener } from '../robot/robot.js';
 import { SimRobot } from '../robot/sim/simRobot.js';
 import { longestFor, planOf, suites, type SuiteName } from '../robot/sim/suites.js';
 import type { Family } from '../robot/sim/tasks.js';
@@ -69,6 +70,8 @@ export class EpisodeRunner {
   readonly #aligner: Aligner;
   readonly #log: GuardLog | undefined;
   readonly #recorder: Recorder | null;
+  /** One for all episodes: a robot that is given another one announces its episode again. */
+  readonly #listener: RobotListener;
 
   static async open(options: RunOptions): Promise<EpisodeRunner> {
     const robot = openSimulation(options.config, options.description);
@@ -90,6 +93,9 @@ export class EpisodeRunner {
       arm: description.arm,
       nowNs: pace === 'lockstep' ? () => robot.stampNs : () => clock.now().nowNs,
     });
+    this.#listener = recorder
+      ? tee(this.#aligner, recorder, truthInto(recorder, robot))
+      : this.#aligner;
   }
 
   /** Episode `index` of the run; `watching` sees it too. */
@@ -105,7 +111,7 @@ export class EpisodeRunner {
     const { robot, policy } = this;
     const aligner = this.#aligner;
     const recorder = this.#recorder;
-    const listener = recorder ? tee(aligner, recorder, truthInto(recorder, robot)) : aligner;
+    const listener = this.#listener;
     const plan = planOf(suites[suite], families, seed, index);
     const watch = new EpisodeWatch(robot, aligner, this.#options.traceSteps ?? 8);
     const recording = recorder && demonstrationInto(recorder, config);
