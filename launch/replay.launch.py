@@ -79,6 +79,7 @@ def start(context):
             'config_file': argument('config_file'),
             'model': argument('model'),
             'provider': argument('provider'),
+            'threads': argument('threads'),
             'statistics': argument('statistics'),
             'allow_mismatch': argument('allow_mismatch'),
             'shadow_model': argument('shadow_model'),
@@ -101,6 +102,7 @@ def generate_launch_description():
         DeclareLaunchArgument('config_file', description='robot.yaml of the robot that was recorded'),
         DeclareLaunchArgument('model', default_value=os.path.join(SHARE, 'models', 'nano'), description='model folder'),
         DeclareLaunchArgument('provider', default_value='auto', description='ONNX Runtime execution provider'),
+        DeclareLaunchArgument('threads', default_value='1', description='within one operator of the model on the CPU'),
         DeclareLaunchArgument('statistics', default_value='', description="of the model's action statistics"),
         DeclareLaunchArgument(
             'allow_mismatch', default_value='false', choices=['true', 'false'], description='any model on any robot'

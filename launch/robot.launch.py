@@ -78,6 +78,7 @@ def start(context):
                     'config_file': ParameterValue(config_file, value_type=str),
                     'model': parameter('model', str),
                     'provider': parameter('provider', str),
+                    'threads': parameter('threads', int),
                     'statistics': parameter('statistics', str),
                     'allow_mismatch': parameter('allow_mismatch', bool),
                     'shadow_model': parameter('shadow_model', str),
@@ -134,6 +135,9 @@ def generate_launch_description():
             default_value='auto',
             choices=['auto', 'cuda', 'webgpu', 'cpu'],
             description='ONNX Runtime execution provider',
+        ),
+        DeclareLaunchArgument(
+            'threads', default_value='1', description='within one operator of the model on the CPU'
         ),
         DeclareLaunchArgument(
             'statistics', default_value='', description="of the model's action statistics (default: the robot's own)"

@@ -121,7 +121,7 @@ function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {
         {
           model,
           provider: settings.provider as ProviderSetting,
-          threads: 1,
+          threads: settings.threads,
           ...(settings.allowMismatch ? { allowMismatch: true } : {}),
           ...statistics,
         },

@@ -10,6 +10,8 @@ export interface Settings {
   readonly configFile: string;
   readonly model: string;
   readonly provider: string;
+  /** Within one operator on the CPU. */
+  readonly threads: number;
   readonly statistics: string;
   readonly allowMismatch: boolean;
   readonly shadowModel: string;
@@ -50,6 +52,15 @@ const parameters: readonly (ParameterDescription & { readonly when: When })[] = 
     name: 'provider',
     value: 'auto',
     description: 'ONNX Runtime execution provider: auto (the CPU), cpu, cuda or webgpu.',
+    when: 'unconfigured',
+  },
+  {
+    name: 'threads',
+    value: 1,
+    integer: true,
+    range: { from: 1, to: 256 },
+    description:
+      'Threads within one operator of the model on the CPU; leave cores to control and drivers. A model of billions of weights wants more than one.',
     when: 'unconfigured',
   },
   {
@@ -189,6 +200,7 @@ export function readSettings(node: RosNode): Settings {
     configFile: text('config_file'),
     model: text('model'),
     provider: text('provider'),
+    threads: number('threads'),
     statistics: text('statistics'),
     allowMismatch: node.parameter('allow_mismatch') === true,
     shadowModel: text('shadow_model'),

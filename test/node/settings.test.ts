@@ -1,11 +1,19 @@
 import { describe, expect, it } from '@jest/globals';
-import { refuseState, refuseValue, withRate, withSettings } from '../../src/node/settings.js';
+import {
+  readSettings,
+  refuseState,
+  refuseValue,
+  withRate,
+  withSettings,
+} from '../../src/node/settings.js';
+import type { RosNode } from '../../src/robot/ros/ros.js';
 import { testConfig } from '../support/controlRobot.js';
 
 const settings = {
   configFile: '',
   model: '',
   provider: 'auto',
+  threads: 1,
   statistics: '',
   allowMismatch: false,
   shadowModel: '',
@@ -45,6 +53,13 @@ describe('parameters', () => {
     expect(refuseValue('control_rate', 3)).toMatch(/got 3 Hz/);
     expect(refuseValue('control_rate', Number.NaN)).toMatch(/got NaN Hz/);
     expect(refuseValue('control_rate', 0)).toBeNull();
+  });
+
+  it('of threads are read as the model takes them, and not while it is open', () => {
+    const given: Readonly<Record<string, unknown>> = { threads: 6 };
+    const node = { parameter: (name: string) => given[name] } as unknown as RosNode;
+    expect(readSettings(node).threads).toBe(6);
+    expect(refuseState('threads', 'inactive')).toMatch(/clean it up, set it/);
   });
 
   it('of a dry run: where either the parameter or robot.yaml says so', () => {

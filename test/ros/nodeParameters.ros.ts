@@ -30,7 +30,7 @@ describe('of an active node', () => {
       expect.arrayContaining([
         ...['allow_mismatch', 'autostart', 'config_file', 'control_rate', 'dry_run', 'model'],
         ...['policy_rate', 'provider', 'shadow_model', 'speed_scale', 'statistics'],
-        ...['trace_period', 'use_sim_time'],
+        ...['threads', 'trace_period', 'use_sim_time'],
       ]),
     );
     const speed = await stage.peer.describe(stage.name, 'speed_scale');
