@@ -46,6 +46,7 @@ export interface DerivedContract {
 export function contractFromCheckpoint(path: string, options: ContractOptions): DerivedContract {
   const folder = readCheckpointFolder(path);
   const family = familyOf(folder);
+  checkCentreCrop(family, options);
   const source = statisticsOf(folder, family, options);
   const statistics = chooseDataset(source, options);
   const period = periodOf(statistics.key, options);
@@ -63,7 +64,25 @@ export function contractFromCheckpoint(path: string, options: ContractOptions): 
   };
   const contract = parseContract(files['model.json'], source.text, folder.file('model.json'));
   const config = checkTogether(folder, contract);
-  return { files, contract, config, notes: notesOf(source, statistics, contract, options) };
+  const notes = notesOf(source, statistics, contract, options);
+  const isWhole = options.centreCrop === undefined && family.wholePicture !== null;
+  return { files, contract, config, notes: isWhole ? [...notes, family.wholePicture] : notes };
+}
+
+/** An option that would change nothing is a mistake: 90 for 0.9, or a model that is never cropped. */
+function checkCentreCrop({ wholePicture }: Family, { centreCrop }: ContractOptions): void {
+  if (centreCrop === undefined) return;
+  if (wholePicture === null) {
+    const expected = 'none: models of this kind are shown the whole picture';
+    throw new ConfigError('--centre-crop', String(centreCrop), expected);
+  }
+  if (!(centreCrop > 0 && centreCrop <= 1)) {
+    throw new ConfigError(
+      '--centre-crop',
+      String(centreCrop),
+      'a share of the area, above 0, to 1',
+    );
+  }
 }
 
 function familyOf(folder: CheckpointFolder): Family {

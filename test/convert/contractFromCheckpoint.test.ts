@@ -90,7 +90,9 @@ describe('the contract of a public checkpoint', () => {
     expect(notes.join('\n')).toContain('config.json: norm_stats; 1 others are there');
     expect(notes.join('\n')).toContain('A step is 0.2 s: control_frequency 5 of openvla/openvla');
     expect(notes.join('\n')).toContain('Gripper: 1 is open, 0 is closed');
-    expect(notes.at(-1)).toContain('No robot is listed');
+    expect(notes.at(-2)).toContain('No robot is listed');
+    expect(notes.at(-1)).toContain('answers best with --centre-crop 0.9');
+    expect(derive({ ...bridge, centreCrop: 1 }).notes).toEqual(notes.slice(0, -1));
   });
 });
 
@@ -139,6 +141,20 @@ describe('what a contract takes from the folder', () => {
   it('leaves the centre of the picture alone unless it is asked for', () => {
     write('openvla-7b');
     expect(JSON.stringify(derive(bridge).contract.prompts)).not.toContain('centreCropArea');
+  });
+
+  it.each([90, 1.01, 0, -0.9, NaN])('is no centre crop of %d', (centreCrop) => {
+    write('openvla-7b');
+    expect(() => derive({ ...bridge, centreCrop })).toThrow(
+      `--centre-crop: got ${centreCrop}, expected a share of the area`,
+    );
+  });
+
+  it('is no centre crop of a Magma', () => {
+    write('magma-8b');
+    expect(() => derive({ ...withStatistics(), centreCrop: 0.9 })).toThrow(
+      '--centre-crop: got 0.9, expected none: models of this kind are shown the whole picture',
+    );
   });
 });
 

@@ -20,6 +20,8 @@ export interface FamilyOptions {
 export interface Family {
   /** Where the folder itself has statistics, most important first; each may be absent. */
   readonly statistics: (folder: CheckpointFolder) => readonly StatisticsSource[];
+  /** What follows for models of this kind where the whole picture is shown; null: it is never cropped. */
+  readonly wholePicture: string | null;
   /** @throws ModelError where a file says something this family's code does not do. */
   readonly contract: (folder: CheckpointFolder, options: FamilyOptions) => ModelJson;
 }

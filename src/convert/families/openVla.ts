@@ -54,6 +54,8 @@ export const openVla: Family = {
       { where: `${folder.file('config.json')}: norm_stats`, text: inherited },
     ];
   },
+  wholePicture:
+    'Pictures are shown whole: a model fine-tuned with image_aug, as vla-scripts/finetune.py of openvla/openvla does by default, answers best with --centre-crop 0.9.',
   contract: openVlaContract,
 };
 
