@@ -9,7 +9,7 @@ import type {
   TowerConfig,
   VitConfig,
 } from '../convert/checkpointConfig.js';
-import type { GraphManifest } from '../model/graphs.js';
+import { graphFiles, type GraphManifest } from '../model/graphs.js';
 
 export interface AnswerSizes {
   /** Square crops of one picture, and their side, px. */
@@ -45,7 +45,8 @@ export function answerCost(
   return {
     visionFlop: 2 * (crops * towerMacs + visualTokens * projectorMacs),
     promptFlop: 2 * (positions * layerMacs(decoder) + attentionMacs(decoder, positions) + head),
-    tokenBytes: files['decoder.weights']! - table - angles + cacheWidth * number * positions,
+    tokenBytes:
+      files[graphFiles.decoderWeights]! - table - angles + cacheWidth * number * positions,
   };
 }
 

@@ -9,7 +9,6 @@ import { graphsFolder } from '../convert/build.js';
 import type { SyntheticName } from '../convert/syntheticFolder.js';
 import type { WeightFormat } from '../convert/weightStore.js';
 import { percentile } from '../math/statistics.js';
-import { imagesOf } from '../model/contract.js';
 import type { GenerationRequest } from '../model/generation.js';
 import { Predictor, readModelParts } from '../model/predictor.js';
 import type { ModelSettings } from '../model/protocol.js';
@@ -167,8 +166,8 @@ async function measure(
   // 4. Answers, and their parts.
   try {
     const asked: GenerationRequest[] = [];
-    const predictor = await predictorOf(folder, watched(runtime, asked), options);
-    const observation = await observationFor(predictor);
+    const predictor = predictorOf(folder, watched(runtime, asked), options);
+    const observation = await observationFor();
     const timings: Timing[] = [];
     const prefills: number[] = [];
     for (let round = 0; round <= rounds; round++) {
@@ -186,6 +185,7 @@ async function measure(
     const positions = request.ids.length - request.pictures.length + visualTokens;
     const cropSize =
       predictor.contract.recipes[predictor.contract.towers[0]!.recipe]!.canvas.cropSize;
+    // An action's picture is one crop in both architectures.
     const crops = request.pictures.length;
     const sizes = { crops, cropSize, visualTokens, positions };
     const cost = answerCost(config, runtime.manifest, sizes);
@@ -252,11 +252,11 @@ function watched(runtime: Runtime, asked: GenerationRequest[]): Runtime {
   return { ...runtime, generator: { ...generator, generate } };
 }
 
-async function predictorOf(
+function predictorOf(
   folder: string,
   runtime: Runtime,
   { provider, threads, nowNs }: SyntheticBenchOptions,
-): Promise<Predictor> {
+): Predictor {
   const settings: ModelSettings = {
     ...{ folder, cache: folder, provider, threads, sliceTokens: 16 },
     robot: { robot: 'bench', baseFrame: 'base_link' },
@@ -267,19 +267,18 @@ async function predictorOf(
   const length = dims.length * chunk + 1;
   const fixedLength = { action: length, trace: length };
   const nowMs = (): number => Number(nowNs()) / 1e6;
-  return Promise.resolve(new Predictor(parts, runtime, { ...settings, fixedLength }, nowMs));
+  return new Predictor(parts, runtime, { ...settings, fixedLength }, nowMs);
 }
 
 /** One 640×480 JPEG and a short instruction, as a robot's camera gives them. */
-async function observationFor({ contract }: Predictor): Promise<Observation> {
+async function observationFor(): Promise<Observation> {
   const camera = (await makeCameras()).find(({ height }) => height === 480)!;
   const stampNs = 0n;
   const data = camera.frames[0]!;
   const image = { kind: 'compressed', stampNs, frameId: 'camera', format: 'jpeg', data } as const;
-  const key = imagesOf(contract.prompts.action)[0]!.image;
   return {
     ...{ stampNs, episode: 0, instruction: 'pick up the red block' },
-    images: { camera: image, [key]: image },
+    images: { camera: image },
     ...{ joints: null, endEffector: null, gripper: null },
   };
 }
