@@ -18,7 +18,11 @@ export function readArm(config: Config): ArmDescription | null {
   if (!config.description) return null;
   const { urdf: path } = config.description;
   if (path === undefined)
-    throw new ConfigError('description.urdf', 'nothing', 'a file, where no ROS 2 node tells it');
+    throw new ConfigError(
+      'robot.yaml: description.urdf',
+      'nothing',
+      'a file: only the node reads the topic robot_description (from a running robot: ros2 param get --hide-type /robot_state_publisher robot_description > arm.urdf)',
+    );
   let text: string;
   try {
     text = readFileSync(path, 'utf8');

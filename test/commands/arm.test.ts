@@ -24,6 +24,13 @@ describe('the description of an arm', () => {
     );
   });
 
+  it('is a file where no node reads the topic, and how to make one is said', () => {
+    const ofTopic = { baseLink: 'base', tipLink: 'tip' };
+    expect(() => readArm(testConfig({ description: ofTopic }))).toThrow(
+      /^robot\.yaml: description\.urdf: got nothing, expected a file: .*robot_description > arm\.urdf/,
+    );
+  });
+
   it('is taken where the tool is commanded: links are not guarded then, and the guard says so', () => {
     const read = readArm(testConfig({ description, output: 'pose' }));
     expect(read?.capsules.uncovered).toEqual(['elbow']);
