@@ -29,7 +29,7 @@ import { ReplayAlbum } from './commands/replayAlbum.js';
 import { replayReport } from './commands/replayReport.js';
 import { episodeLine, replayTable } from './commands/replayTable.js';
 import { readConfig, takenAtOnce, type Config } from './config.js';
-import { ConfigError, InputError, RosError } from './errors.js';
+import { ConfigError, DataError, InputError, RosError } from './errors.js';
 import type { ModelClient } from './model/client.js';
 import { providerHelp } from './model/session.js';
 import { renderReport } from './report/page.js';
@@ -135,8 +135,8 @@ withModel(program.command('replay'))
       await runParity(bag, flags);
       return;
     }
-    const { result, ranWith } = await runReplay(bag, flags);
-    say(replayTable(result));
+    const { result, ranWith, firstReasons } = await runReplay(bag, flags);
+    say(replayTable(result, firstReasons));
     if (flags.json)
       console.log(
         JSON.stringify({
@@ -170,6 +170,10 @@ async function runParity(bag: string, flags: ReplayFlags): Promise<void> {
 
 async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & RanWith> {
   const config = takenAtOnce(readConfig(flags.config));
+  // What is missing is said before a model of gigabytes is loaded.
+  const description = readArm(config);
+  if (!existsSync(bag))
+    throw new DataError(bag, 'nothing there', 'rosbag2 MCAP: a file or a folder');
   const notices: string[] = [];
   const client =
     flags.policy === 'model'
@@ -183,7 +187,7 @@ async function runReplay(bag: string, flags: ReplayFlags): Promise<Replayed & Ra
   try {
     const replayed = await replay({
       ...words,
-      ...{ bag, config, description: readArm(config), clock: realClock },
+      ...{ bag, config, description, clock: realClock },
       policy: client ?? (flags.policy as 'recorded' | 'expert'),
       tracePeriod: flags.traces,
       onEpisode: (episode) => {

@@ -1,5 +1,5 @@
 /** A replay as text: a line per episode, and the table at its end. */
-import type { ReplayedEpisode, ReplayResult } from './replayResult.js';
+import type { Replayed, ReplayedEpisode, ReplayResult } from './replayResult.js';
 import type { Counts } from './runCounts.js';
 
 export function episodeLine(episode: ReplayedEpisode): string {
@@ -9,7 +9,8 @@ export function episodeLine(episode: ReplayedEpisode): string {
   return `${String(index + 1).padStart(4)}  ${start.toFixed(1).padStart(7)} s  ${`${predictions}/${requests}`.padStart(7)} predictions  ${instruction}${halted}${arm}`;
 }
 
-export function replayTable(result: ReplayResult): string {
+/** @param firstReasons what the first refusal of each kind said; a count alone helps nobody. */
+export function replayTable(result: ReplayResult, firstReasons: Replayed['firstReasons']): string {
   const { actionError, notCompared, tokenRoundTrip, messages } = result;
   const lines = [
     '',
@@ -52,6 +53,10 @@ export function replayTable(result: ReplayResult): string {
     ],
   ];
   lines.push('', ...rows.map(([name, counts]) => `  ${name}: ${counted(counts) || 'none'}`));
+  for (const kind of Object.keys(result.refusals)) {
+    const first = firstReasons.get(kind);
+    if (first !== undefined) lines.push(`  first ${kind}: ${first}`);
+  }
   lines.push(...result.warnings.map((warning) => `  warning: ${warning}`));
   return lines.join('\n');
 }

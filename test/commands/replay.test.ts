@@ -156,12 +156,16 @@ describe('replay', () => {
   });
 
   it('measures errors against the action recorded at the same observation, refusals left out', async () => {
-    const { result, tracks } = await run({}, { policy: almostRight((index) => index % 3 === 2) });
+    const { result, tracks, firstReasons } = await run(
+      {},
+      { policy: almostRight((index) => index % 3 === 2) },
+    );
     expect(result).toMatchObject({
       requests: 12,
       predictions: 8,
       refusals: { malformedAnswer: 4 },
     });
+    expect(replayTable(result, firstReasons)).toContain('  first malformedAnswer: prose');
     expect(result.actionError['x']!.mean).toBeCloseTo(0.002, 12);
     expect(result.actionError['x']).toMatchObject({ unit: 'm', count: 8 });
     expect(result.actionError['y']!.mean).toBe(0);
@@ -326,8 +330,8 @@ describe('what a replay leaves behind', () => {
   });
 
   it('is a table that names errors, halts and the hash', async () => {
-    const { result, episodes } = await run({}, { policy: almostRight() });
-    const table = replayTable(result);
+    const { result, episodes, firstReasons } = await run({}, { policy: almostRight() });
+    const table = replayTable(result, firstReasons);
     expect(table).toContain(result.predictionsSha256);
     expect(table).toMatch(/x +0\.0020 +0\.0020 +m/);
     expect(table).toContain('halts: none');
