@@ -71,7 +71,7 @@ const builtInRecovery: NonNullable<Config['recovery']> = {
   patience: 0.6,
   rise: 0.07,
   speed: 0.1,
-  noProgress: { after: 2, within: 0.12, turning: 0.8 },
+  noProgress: { after: 3, within: 0.08, turning: 0.8 },
 };
 
 /** robot.yaml as it holds for this run. @throws ConfigError */
