@@ -46,6 +46,11 @@ export class RayCaster {
   /** [unused, nx, ny, nz] of the last hit in the geom's frame. */
   readonly #hit = new Float64Array(4);
   readonly #lightLocal = new Float64Array(3 * maxGeoms);
+  /** Geoms that throw shadows, so many; where each is seen from the light, and its bounding sphere's radius squared. */
+  readonly #shadowers = new Int16Array(maxGeoms);
+  #shadowerCount = 0;
+  readonly #fromLight = new Float64Array(3 * maxGeoms);
+  readonly #bound2 = new Float64Array(maxGeoms);
   #camera: PinholeCamera | null = null;
 
   constructor(height: number, width: number) {
@@ -206,7 +211,7 @@ export class RayCaster {
       const inverse = 1 / Math.sqrt(dx * dx + dy * dy + dz * dz);
       let diffuse = -(normal[3 * p]! * dx + normal[3 * p + 1]! * dy + nz * dz) * inverse;
       if (diffuse > 0) {
-        const occluder = this.#occluder(scene, g, lastOccluder, dx, dy, dz, light);
+        const occluder = this.#occluder(scene, g, lastOccluder, dx, dy, dz);
         if (occluder >= 0) {
           lastOccluder = occluder;
           diffuse = 0;
@@ -222,11 +227,17 @@ export class RayCaster {
     }
   }
 
-  /** The light's position in every geom's frame. */
+  /** The light's position in every geom's frame, and which geoms may stand in its way. */
   #localLights(scene: SceneGeometry, light: Light): void {
-    const { position, rotation } = scene;
+    const { type, position, rotation, bound, rgba, shadowless } = scene;
+    this.#shadowerCount = 0;
     for (let g = 0; g < scene.count; g++) {
       const b = 9 * g;
+      if (type[g] !== GeomType.plane && shadowless[g] !== 1 && rgba[4 * g + 3] !== 0)
+        this.#shadowers[this.#shadowerCount++] = g;
+      for (let a = 0; a < 3; a++)
+        this.#fromLight[3 * g + a] = position[3 * g + a]! - light.position[a]!;
+      this.#bound2[g] = bound[g]! * bound[g]!;
       const ex = light.position[0] - position[3 * g]!;
       const ey = light.position[1] - position[3 * g + 1]!;
       const ez = light.position[2] - position[3 * g + 2]!;
@@ -245,36 +256,40 @@ export class RayCaster {
     dx: number,
     dy: number,
     dz: number,
-    light: Light,
   ): number {
-    if (last >= 0 && this.#blocks(scene, own, last, dx, dy, dz, light)) return last;
-    for (let s = 0; s < scene.count; s++) {
-      if (s !== last && this.#blocks(scene, own, s, dx, dy, dz, light)) return s;
+    const d2 = dx * dx + dy * dy + dz * dz;
+    if (last >= 0 && last !== own && this.#blocks(scene, last, dx, dy, dz, d2)) return last;
+    for (let i = 0; i < this.#shadowerCount; i++) {
+      const s = this.#shadowers[i]!;
+      if (s !== last && s !== own && this.#blocks(scene, s, dx, dy, dz, d2)) return s;
     }
     return -1;
   }
 
+  /** `d2`: d squared. */
   #blocks(
     scene: SceneGeometry,
-    own: number,
     s: number,
     dx: number,
     dy: number,
     dz: number,
-    light: Light,
+    d2: number,
   ): boolean {
-    const { type, size, position, rotation, bound, rgba, shadowless } = scene;
-    if (s === own || type[s] === GeomType.plane || shadowless[s] === 1 || rgba[4 * s + 3] === 0)
-      return false;
-    const bx = position[3 * s]! - light.position[0];
-    const by = position[3 * s + 1]! - light.position[1];
-    const bz = position[3 * s + 2]! - light.position[2];
-    const k = (bx * dx + by * dy + bz * dz) / (dx * dx + dy * dy + dz * dz);
+    const toward = this.#fromLight;
+    const bx = toward[3 * s]!;
+    const by = toward[3 * s + 1]!;
+    const bz = toward[3 * s + 2]!;
+    const k = (bx * dx + by * dy + bz * dz) / d2;
     if (k <= 0 || k >= 1.02) return false;
     const qx = bx - k * dx;
     const qy = by - k * dy;
     const qz = bz - k * dz;
-    if (qx * qx + qy * qy + qz * qz > bound[s]! * bound[s]!) return false;
+    if (qx * qx + qy * qy + qz * qz > this.#bound2[s]!) return false;
+    return this.#blocksClosely(scene, s, dx, dy, dz);
+  }
+
+  #blocksClosely(scene: SceneGeometry, s: number, dx: number, dy: number, dz: number): boolean {
+    const { type, size, rotation } = scene;
     const b = 9 * s;
     const local = this.#lightLocal;
     const t = intersect(
