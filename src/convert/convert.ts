@@ -98,7 +98,18 @@ async function convertInto(
     const manifest = plan.manifest(identity);
     write(join(graphs, graphFiles.manifest), JSON.stringify(manifest, null, 2));
 
-    // 4. What lies on the disk now, read back: it must still be what was written.
+    // 4. The checkpoint is still the one whose checksums were taken.
+    const after = conversionIdentity(
+      await readSources(source, partial.sources, watch),
+      layout,
+      format,
+    );
+    if (after !== identity) {
+      const got = 'files that changed while they were converted';
+      throw new StorageError(source, got, 'a checkpoint that nobody writes to');
+    }
+
+    // 5. What lies on the disk now, read back: it must still be what was written.
     plan.externals.forEach((external) => external.sync());
     const inGraphs = [graphFiles.manifest, ...Object.keys(manifest.files)];
     const names = [...Object.keys(files), ...inGraphs.map((name) => `${graphsFolder}/${name}`)];

@@ -303,6 +303,22 @@ describe('an interrupted conversion', () => {
     expect(contents(out)).toEqual(contents(reference));
   });
 
+  it('is no conversion of a checkpoint that changed meanwhile', async () => {
+    const weights = join(source, 'model.safetensors');
+    let isFlipped = false;
+    const onProgress = ({ stage, done, total }: ConversionProgress) => {
+      if (stage !== 'weights' || done < total / 2 || isFlipped) return;
+      isFlipped = true;
+      flip(weights, statSync(weights).size - 2);
+    };
+    await expect(convertModel(conversion(), { onProgress })).rejects.toThrow(
+      'got files that changed while they were converted',
+    );
+    expect(existsSync(out)).toBe(false);
+    expect((await convertModel(conversion(), quiet)).kept).toBe(0);
+    expect((await verifyModel(out, source, quiet)).differences).toEqual([]);
+  });
+
   it('survives a journal whose last line was cut off, and data that was cut off', async () => {
     const reference = join(work.path, 'reference');
     await convertModel(conversion({ out: reference }), quiet);
