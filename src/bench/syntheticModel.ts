@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { graphsFolder } from '../convert/build.js';
 import type { CheckpointConfig } from '../convert/checkpointConfig.js';
 import { contractFromCheckpoint } from '../convert/contractFromCheckpoint.js';
-import { planGraphs } from '../convert/graphPlan.js';
+import { builderVersion, planGraphs } from '../convert/graphPlan.js';
 import { everyTensor } from '../convert/keyLayout.js';
 import {
   writeSmallFiles,
@@ -44,7 +44,7 @@ export function syntheticFolderName({ name, size, layers, format }: SyntheticOpt
 }
 
 /**
- * @param parent made if absent; a folder made there before is taken as it is.
+ * @param parent made if absent; a folder that this builder made there before is taken as it is.
  * @param onPlan told how many bytes the disk will hold, before any is written.
  */
 export function makeSyntheticModel(
@@ -55,9 +55,12 @@ export function makeSyntheticModel(
 ): SyntheticModel {
   const folder = join(parent, syntheticFolderName(options));
   if (existsSync(folder)) {
-    const { files } = readGraphManifest(join(folder, graphsFolder));
-    const { config } = contractOf(join(folder, 'source'), options.name);
-    return { folder, config, bytes: sumOf(files), origin: 'kept' };
+    const { builder, files } = readGraphManifest(join(folder, graphsFolder));
+    if (builder === builderVersion) {
+      const { config } = contractOf(join(folder, 'source'), options.name);
+      return { folder, config, bytes: sumOf(files), origin: 'kept' };
+    }
+    rmSync(folder, { recursive: true });
   }
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });

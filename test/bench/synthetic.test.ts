@@ -1,6 +1,6 @@
 /** `bench --synthetic`: its arithmetic by hand, and one run at tiny size. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { answerCost } from '../../src/bench/answerCost.js';
 import { measureBounds } from '../../src/bench/machineBounds.js';
@@ -80,7 +80,7 @@ describe('a synthetic run', () => {
     ...{ folder: folder.path, afterwards: 'keep', say: () => undefined },
   };
 
-  it('measures from picture to tokens, keeps the graphs when asked, and takes them again', async () => {
+  it('measures from picture to tokens, keeps the graphs when asked, and takes those of this builder again', async () => {
     const result = await benchSynthetic(options);
     expect(result).toMatchObject({ model: 'magma-8b', layers: 2, answerTokens: 8, rounds: 2 });
     expect(result.decoding.kind).toBe('loop');
@@ -93,6 +93,13 @@ describe('a synthetic run', () => {
     const again = await benchSynthetic({ ...options, rounds: 1 });
     expect(again.makeSeconds).toBeNull();
     expect(again.cost).toEqual(result.cost);
+    const manifest = join(folder.path, readdirSync(folder.path)[0]!, 'graphs', 'graphs.json');
+    const text = readFileSync(manifest, 'utf8');
+    writeFileSync(manifest, text.replace(/"builder":"\d+"/, '"builder":"0"'));
+    expect(readFileSync(manifest, 'utf8')).not.toBe(text);
+    const anew = await benchSynthetic({ ...options, rounds: 1 });
+    expect(anew.makeSeconds).toBeGreaterThan(0);
+    expect(readFileSync(manifest, 'utf8')).toBe(text);
   }, 120_000);
 
   it('does so for two towers and fp16, with fewer layers, and leaves nothing behind', async () => {
