@@ -1,6 +1,5 @@
 /** What robot.yaml, URDF and model.json say of one another, without a robot. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { forward, type Arm } from '../arm/kinematics.js';
 import { readConfig, type Config } from '../config.js';
 import { InputError, messageOf } from '../errors.js';
@@ -174,8 +173,6 @@ function modelFindings(model: string | null, config: Config): readonly CheckFind
   if (model === null)
     return [finding('model', 'skipped', 'none was named (--model): no contract to hold it to.')];
   const folder = resolve(model);
-  if (!existsSync(join(folder, 'model.json')))
-    return [finding('model', 'failed', `${folder}: got no model.json, expected a model folder.`)];
   try {
     const contract = readContract(folder);
     const mismatches = checkContract(contract, config);

@@ -1,8 +1,6 @@
 /** The options that every command with a model has, and what they open. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import type { Config } from '../config.js';
-import { ConfigError } from '../errors.js';
 import type { ModelClient } from '../model/client.js';
 import type { ProviderSetting } from '../model/session.js';
 import { realClock } from './clock.js';
@@ -32,13 +30,6 @@ export async function openFromFlags(
   },
 ): Promise<ModelClient> {
   const folder = resolve(flags.model);
-  if (!existsSync(join(folder, 'model.json'))) {
-    throw new ConfigError(
-      '--model',
-      flags.model,
-      'a folder with a model.json, such as models/nano',
-    );
-  }
   const client = await openModel({
     folder,
     cache,

@@ -1,6 +1,5 @@
 /** `magma-vla run`: the ROS 2 node of this process, from its start to its last safe action. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { readConfig } from '../config.js';
 import { ConfigError } from '../errors.js';
 import type { ModelClient } from '../model/client.js';
@@ -114,8 +113,6 @@ function portsOf({ cache, defaultModel }: RunOptions): ApplicationPorts {
       if (settings.policy !== 'model')
         throw new ConfigError('policy', settings.policy, 'model or recorded');
       const model = resolve(folder === '' ? defaultModel : folder);
-      if (!existsSync(join(model, 'model.json')))
-        throw new ConfigError('model', model, 'a folder with a model.json, such as models/nano');
       const statistics = settings.statistics === '' ? {} : { statistics: settings.statistics };
       const client = await openFromFlags(
         {

@@ -3,7 +3,7 @@
  * written, how pixels become its input, what its answers mean in metres and radians, and which robots it was trained for.
  * Two models differ in their contracts only: generic code never asks for a model's name.
  */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { ConfigError } from '../errors.js';
@@ -250,10 +250,18 @@ export function parseContract(modelJson: string, statisticsJson: string, where: 
 /** Reads model.json and the statistics file it names from a model folder. @throws ConfigError. */
 export function readContract(folder: string): Contract {
   const where = join(folder, 'model.json');
+  if (!existsSync(where)) throw new ConfigError(where, 'no such file', wayToContract(folder));
   const modelJson = readText(where, 'a readable model.json');
   const { file } = parseJson(schema, modelJson, where).answers.action.statistics;
   const statisticsJson = readText(join(folder, file), `the statistics file that ${where} names`);
   return parseContract(modelJson, statisticsJson, where);
+}
+
+/** A folder as it was downloaded has no contract yet. */
+function wayToContract(folder: string): string {
+  return existsSync(join(folder, 'config.json'))
+    ? `a model folder; of this checkpoint: npx magma-vla convert ${folder} --out models/<name>`
+    : 'a model folder, such as models/nano';
 }
 
 function readText(path: string, expected: string): string {

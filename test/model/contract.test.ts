@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../src/errors.js';
 import { imagesOf, parseContract, readContract } from '../../src/model/contract.js';
+import { temporaryFolder } from '../support/tinyMagma.js';
 
 type Json = Record<string, unknown>;
 const textOf = (path: string): string => readFileSync(path, 'utf8');
@@ -185,7 +187,19 @@ describe('a contract is refused', () => {
     expect(() => parseContract('{', '{}', 'model.json')).toThrow(
       /model\.json: got .*expected JSON/,
     );
-    expect(() => readContract('models/none')).toThrow(/expected a readable model\.json/);
+    expect(() => readContract('models/none')).toThrow(
+      'models/none/model.json: got no such file, expected a model folder, such as models/nano',
+    );
+  });
+
+  it('when a checkpoint was not converted yet, with what to type', () => {
+    const folder = temporaryFolder();
+    const { path } = folder;
+    writeFileSync(join(path, 'config.json'), '{}');
+    expect(() => readContract(path)).toThrow(
+      `got no such file, expected a model folder; of this checkpoint: npx magma-vla convert ${path} --out`,
+    );
+    folder.remove();
   });
 });
 
