@@ -107,47 +107,63 @@ describe('a process that converts', () => {
     whole = contents(out);
   }, patience);
 
-  it('goes on to the same bytes after kill -9', async () => {
-    const out = join(work.path, 'killed');
-    expect(await interrupt(source, out, 'SIGKILL')).toMatchObject({
-      code: null,
-      signal: 'SIGKILL',
-    });
-    expect(existsSync(out)).toBe(false);
-    const done = journalLines(out);
-    expect(done).toBeGreaterThanOrEqual(60);
-    expect(run(source, out, '--weights', 'int4')).toMatchObject({ kept: done });
-    expect(contents(out)).toEqual(whole);
-    expect(existsSync(`${out}.partial`)).toBe(false);
-  }, patience);
+  it(
+    'goes on to the same bytes after kill -9',
+    async () => {
+      const out = join(work.path, 'killed');
+      expect(await interrupt(source, out, 'SIGKILL')).toMatchObject({
+        code: null,
+        signal: 'SIGKILL',
+      });
+      expect(existsSync(out)).toBe(false);
+      const done = journalLines(out);
+      expect(done).toBeGreaterThanOrEqual(60);
+      expect(run(source, out, '--weights', 'int4')).toMatchObject({ kept: done });
+      expect(contents(out)).toEqual(whole);
+      expect(existsSync(`${out}.partial`)).toBe(false);
+    },
+    patience,
+  );
 
-  it('stops when it is asked to, says how to go on, and does', async () => {
-    const out = join(work.path, 'stopped');
-    const { code, said } = await interrupt(source, out, 'SIGINT');
-    expect(code).toBe(130);
-    expect(said).toContain(`interrupted: ${out}.partial keeps what is done; the same command`);
-    expect(run(source, out, '--weights', 'int4')['kept']).toBeGreaterThanOrEqual(60);
-    expect(contents(out)).toEqual(whole);
-  }, patience);
+  it(
+    'stops when it is asked to, says how to go on, and does',
+    async () => {
+      const out = join(work.path, 'stopped');
+      const { code, said } = await interrupt(source, out, 'SIGINT');
+      expect(code).toBe(130);
+      expect(said).toContain(`interrupted: ${out}.partial keeps what is done; the same command`);
+      expect(run(source, out, '--weights', 'int4')['kept']).toBeGreaterThanOrEqual(60);
+      expect(contents(out)).toEqual(whole);
+    },
+    patience,
+  );
 
-  it('finds a flipped byte', () => {
-    const out = join(work.path, 'whole');
-    const path = join(out, 'graphs', 'decoder.weights');
-    const bytes = readFileSync(path);
-    const verify = (): unknown =>
-      execFileSync(process.execPath, [command, 'convert', '--verify', out], { stdio: 'pipe' });
-    expect(verify).not.toThrow();
-    bytes[bytes.length - 9]! ^= 0x10;
-    writeFileSync(path, bytes);
-    expect(verify).toThrow(/decoder\.weights: got SHA-256 .*; in rotary\.sin/);
-  }, patience);
+  it(
+    'finds a flipped byte',
+    () => {
+      const out = join(work.path, 'whole');
+      const path = join(out, 'graphs', 'decoder.weights');
+      const bytes = readFileSync(path);
+      const verify = (): unknown =>
+        execFileSync(process.execPath, [command, 'convert', '--verify', out], { stdio: 'pipe' });
+      expect(verify).not.toThrow();
+      bytes[bytes.length - 9]! ^= 0x10;
+      writeFileSync(path, bytes);
+      expect(verify).toThrow(/decoder\.weights: got SHA-256 .*; in rotary\.sin/);
+    },
+    patience,
+  );
 
-  it('needs little memory for large tensors', () => {
-    // Embedding and head have 77 million numbers each: 307 MB as fp32.
-    const large = writeCheckpoint('wide', { vocab_size: 600_000 }, 1e9);
-    const out = join(work.path, 'large');
-    const { peakMemory, bytes } = run(large, out, '--weights', 'int4');
-    expect(bytes).toBeGreaterThan(230e6);
-    expect(peakMemory).toBeLessThan(350e6);
-  }, patience);
+  it(
+    'needs little memory for large tensors',
+    () => {
+      // Embedding and head have 77 million numbers each: 307 MB as fp32.
+      const large = writeCheckpoint('wide', { vocab_size: 600_000 }, 1e9);
+      const out = join(work.path, 'large');
+      const { peakMemory, bytes } = run(large, out, '--weights', 'int4');
+      expect(bytes).toBeGreaterThan(230e6);
+      expect(peakMemory).toBeLessThan(350e6);
+    },
+    patience,
+  );
 });

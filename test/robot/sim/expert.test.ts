@@ -6,12 +6,7 @@ import { expertAction } from '../../../src/robot/sim/expert.js';
 import { maxStep } from '../../../src/robot/sim/expertMoves.js';
 import { instructionFor, taskFor } from '../../../src/robot/sim/instructions.js';
 import { judge } from '../../../src/robot/sim/judge.js';
-import {
-  isHolding,
-  tasksIn,
-  type SceneState,
-  type Task,
-} from '../../../src/robot/sim/tasks.js';
+import { isHolding, tasksIn, type SceneState, type Task } from '../../../src/robot/sim/tasks.js';
 import { World } from '../../../src/robot/sim/world.js';
 
 const scene: SceneState = {
