@@ -36,6 +36,7 @@ export class Album {
   readonly folder: string;
   readonly #shots: (Omit<Shot, 'picture'> & { readonly picture: Promise<Shot['picture']> })[] = [];
   readonly #shown = new Map<number, ShownEpisode>();
+  #watched: number | null = null;
 
   static async open(folder: string): Promise<Album> {
     await makeFolder(folder);
@@ -56,8 +57,9 @@ export class Album {
   }
 
   /** Takes a picture at every policy request of the episode that begins. */
-  watch(robot: SimRobot): NonNullable<EpisodeOptions['observer']> {
+  watch(robot: SimRobot, index: number): NonNullable<EpisodeOptions['observer']> {
     this.#shots.length = 0;
+    this.#watched = index;
     let prediction: TracePrediction | null = null;
     return {
       onRequest: ({ stampNs }) => {
@@ -72,9 +74,9 @@ export class Album {
     };
   }
 
-  /** Keeps the episode that was watched. */
+  /** Keeps the episode, if it was watched. */
   async keep(record: EpisodeRecord): Promise<void> {
-    if (this.#shots.length === 0) return;
+    if (this.#watched !== record.index || this.#shots.length === 0) return;
     const shots = await Promise.all(
       this.#shots.map(async (shot) => ({ ...shot, picture: await shot.picture })),
     );

@@ -85,14 +85,14 @@ export async function byMyself(
       frames = [];
       if (flags.trainingSet !== undefined) return labelling(frames, runner, flags, index);
       // Real time cannot be run again for its pictures: there, every episode is filmed as it goes.
-      if (album && (index < 6 || flags.clock === 'wall')) return album.watch(runner.robot);
+      if (album && (index < 6 || flags.clock === 'wall')) return album.watch(runner.robot, index);
       return undefined;
     },
     onEpisode: async (record) => {
       progress.tell(record);
       kept.add({ record, frames });
-      const filmed = record.index < 6 || (flags.clock === 'wall' && record.cause !== null);
-      if (filmed && flags.trainingSet === undefined) await album?.keep(record);
+      const shows = episodesToShow(kept.records(record.index + 1)).includes(record);
+      if (shows && flags.trainingSet === undefined) await album?.keep(record);
     },
   });
 }
@@ -139,7 +139,7 @@ export async function report(
     const runner = await EpisodeRunner.open({ ...run, record: undefined, say: undefined });
     try {
       for (const record of missing) {
-        const again = await runner.run(record.index, album.watch(runner.robot));
+        const again = await runner.run(record.index, album.watch(runner.robot, record.index));
         if (again.answers !== record.answers)
           say(
             `warning: episode ${record.index + 1} went otherwise when run again; its picture is of that`,
