@@ -90,6 +90,15 @@ describe('a converted folder', () => {
       expect.objectContaining({ statistics: 'bridge_orig', tcp: given.tcp }),
     ]);
     expect(conversionTable('x', record)).toContain(`note: ${record.notes[0]}`);
+    expect(record.notes.join()).not.toContain('fp16');
+  });
+
+  it('says what fp16 takes on the CPU', async () => {
+    const nano = join(work.path, 'nano');
+    mkdirSync(nano);
+    writeRandomNano(nano, 3);
+    const { record } = await convert(nano, flags({ weights: 'fp16' }), quiet);
+    expect(record.notes).toEqual([expect.stringContaining('twice the memory')]);
   });
 });
 
