@@ -92,7 +92,10 @@ export interface SyntheticBenchResult {
   readonly memory: Memory;
   readonly bounds: MachineBounds;
   readonly cost: AnswerCost;
-  /** What the bounds allow, over what was measured: 1 is as fast as the machine can be. */
+  /**
+   * What the bounds allow, over what was measured. Vision and prompt are compared with products in the compute type: weights
+   * of whole numbers may be multiplied faster, and come above 1 (int4 on one core with AVX-512 VNNI: 1.5).
+   */
   readonly shareOfBound: {
     readonly vision: number;
     readonly prefill: number;
