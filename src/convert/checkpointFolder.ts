@@ -44,6 +44,7 @@ export function readCheckpointFolder(path: string): CheckpointFolder {
   const textOf = (name: string): string => readText(file(name));
   const optional = (name: string): string | null => (existsSync(file(name)) ? textOf(name) : null);
   const json = (name: string): Json => parseJson(textOf(name), file(name));
+  refuseAdapter(path);
   const kept = Object.fromEntries(
     ['config.json', 'tokenizer.json', 'tokenizer_config.json'].map((name) => [name, textOf(name)]),
   );
@@ -61,6 +62,17 @@ export function readCheckpointFolder(path: string): CheckpointFolder {
     statistics: optional('dataset_statistics.json'),
     kept,
   };
+}
+
+/** What fine-tuning with LoRA leaves: differences from another model, which is not here. */
+function refuseAdapter(path: string): void {
+  const adapter = join(path, 'adapter_config.json');
+  if (!existsSync(adapter) || existsSync(join(path, 'config.json'))) return;
+  throw new ModelError(
+    adapter,
+    'a LoRA adapter alone',
+    'a whole model: merged in Python by PeftModel.from_pretrained(base, folder).merge_and_unload(), and saved with its tokenizer and processor',
+  );
 }
 
 /** A special token in tokenizer_config.json: its name, or an object with it. */

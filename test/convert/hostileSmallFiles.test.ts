@@ -44,6 +44,18 @@ function derivedWith(name: string, text: string) {
 const changed = (name: string, more: Json): string =>
   JSON.stringify({ ...(JSON.parse(original.get(name)!) as Json), ...more });
 
+describe('a folder with a LoRA adapter', () => {
+  const adapter = temporaryFolder();
+  afterAll(() => adapter.remove());
+
+  it('and no model is refused, and how to merge them is said', () => {
+    writeFileSync(join(adapter.path, 'adapter_config.json'), '{"peft_type": "LORA"}');
+    const read = () => contractFromCheckpoint(adapter.path, { name: 'test' });
+    expect(read).toThrow(ModelError);
+    expect(read).toThrow(/got a LoRA adapter alone, expected a whole model: .*merge_and_unload/);
+  });
+});
+
 describe('a generation_config.json', () => {
   it.each([
     ['no JSON', '{"eos_token_id": 12800', 'generation_config.json: got'],
