@@ -211,7 +211,7 @@ function notesOf(
   ];
   if (contract.robots.length === 0) {
     notes.push(
-      'No robot is listed: the node says of every robot that the model was not trained for it.',
+      'No robot is listed: the node says of every robot that the model was not trained for it (--robot, --tcp and --unnorm-key list one).',
     );
   }
   return notes;
