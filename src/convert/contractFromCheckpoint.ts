@@ -57,14 +57,15 @@ export function contractFromCheckpoint(path: string, options: ContractOptions): 
     robots: options.robots ?? [],
     centreCrop: options.centreCrop ?? 1,
   });
+  const { text, leftOut } = inMetres(source.text);
   const files = {
     ...folder.kept,
     'model.json': `${JSON.stringify(model, null, 2)}\n`,
-    'dataset_statistics.json': source.text.endsWith('\n') ? source.text : `${source.text}\n`,
+    'dataset_statistics.json': text.endsWith('\n') ? text : `${text}\n`,
   };
-  const contract = parseContract(files['model.json'], source.text, folder.file('model.json'));
+  const contract = parseContract(files['model.json'], text, folder.file('model.json'));
   const config = checkTogether(folder, contract);
-  const notes = notesOf(source, statistics, contract, options);
+  const notes = [...notesOf(source, statistics, contract, options), ...notesOn(leftOut)];
   const isWhole = options.centreCrop === undefined && family.wholePicture !== null;
   return { files, contract, config, notes: isWhole ? [...notes, family.wholePicture] : notes };
 }
@@ -135,6 +136,20 @@ function chooseDataset(source: FoundStatistics, { unnormKey }: ContractOptions):
     throw new ConfigError(`${source.where}: ${key}`, "inputs of robosuite's controller", expected);
   }
   return { key, action: all[key]! };
+}
+
+/** Statistics that an arm may be driven with: a run may choose any of those that lie in the model folder. */
+function inMetres(text: string): { readonly text: string; readonly leftOut: readonly string[] } {
+  const all = Object.entries(JSON.parse(text) as Readonly<Record<string, unknown>>);
+  const leftOut = all.map(([name]) => name).filter(isUnitless);
+  if (leftOut.length === 0) return { text, leftOut };
+  const kept = all.filter(([name]) => !isUnitless(name));
+  return { text: JSON.stringify(Object.fromEntries(kept), null, 2), leftOut };
+}
+
+function notesOn(leftOut: readonly string[]): readonly string[] {
+  if (leftOut.length === 0) return [];
+  return [`Left out, because they are inputs of robosuite's controller: ${leftOut.join(', ')}.`];
 }
 
 function periodOf(key: string, { period }: ContractOptions): number {

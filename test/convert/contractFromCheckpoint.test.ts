@@ -138,6 +138,20 @@ describe('what a contract takes from the folder', () => {
     expect(Object.keys(contract.statistics)).toEqual(['mine']);
   });
 
+  it('is no statistics in units of a simulated controller, which a run could choose by name', () => {
+    write('openvla-7b');
+    change('config.json', (json) => {
+      const all = section(json, 'norm_stats');
+      all['libero_spatial'] = all['bridge_orig'];
+    });
+    const { contract, files, notes } = derive(bridge);
+    expect(Object.keys(contract.statistics)).not.toContain('libero_spatial');
+    expect(files['dataset_statistics.json']).not.toContain('libero_spatial');
+    expect(contract.statistics['bridge_orig']!.q99).toHaveLength(7);
+    expect(notes.join('\n')).toContain('Left out, because');
+    expect(notes.join('\n')).toContain('controller: libero_spatial.');
+  });
+
   it('leaves the centre of the picture alone unless it is asked for', () => {
     write('openvla-7b');
     expect(JSON.stringify(derive(bridge).contract.prompts)).not.toContain('centreCropArea');
