@@ -49,8 +49,11 @@ export type ReferencePrompt = Reference['prompts'][number];
 
 /** Even: half of them are a slice. */
 export const referenceTokens = 12;
-/** Positions of the prompts: providers read short and long ones by different kernels. More where ties are many. */
-const promptLengths = [16, 48, 96, 16, 16, 16, 16, 16] as const;
+/**
+ * Positions of the prompts: providers read short and long ones by different kernels, and divide a long cache among several;
+ * so one is longer than what an action asks (Magma 313, OpenVLA about 280). More where ties are many.
+ */
+const promptLengths = [16, 48, 320, 16, 16, 16, 16, 16] as const;
 const fewestPrompts = 3;
 
 /** The one beside the graphs; null: none, or of other graphs. @throws ConfigError where it is not one. */
