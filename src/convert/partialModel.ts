@@ -80,7 +80,8 @@ export class PartialModel {
     const path = join(this.path, lockName);
     const owner = existsSync(path) ? Number(readFileSync(path, 'utf8')) : process.pid;
     if (owner !== process.pid && isRunning(owner)) {
-      throw new ModelError(path, `process ${owner} at work there`, 'one conversion at a time');
+      const expected = 'one conversion at a time; delete the file if that process is another one';
+      throw new ModelError(path, `process ${owner} at work there`, expected);
     }
     rmSync(path, { force: true });
     try {

@@ -80,6 +80,7 @@ function factsOf(path: string): { readonly bytes: number; readonly modified: str
 function checked(path: string, sha256: string): string | null {
   const published = publishedSha256(path);
   if (!published || published.sha256 === sha256) return published?.publishedIn ?? null;
-  const expected = `${published.sha256}, as published (${published.publishedIn}): download it again`;
+  const asPublished = `${published.sha256}, as published (${published.publishedIn})`;
+  const expected = `${asPublished}: download it again, or, where it was changed on purpose, convert it without that record of its download`;
   throw new ModelError(path, `SHA-256 ${sha256}`, expected);
 }
