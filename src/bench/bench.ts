@@ -235,7 +235,8 @@ function benchConfig(
 /** The picture that the model's traces are about. */
 function pictureKey({ name, answers }: Contract): string {
   if (answers.trace) return answers.trace.camera;
-  throw new MismatchError(`bench, model ${name}`, 'a model without traces', 'one with traces');
+  const expected = 'one with traces; bench --synthetic measures an architecture without them';
+  throw new MismatchError(`bench, model ${name}`, 'a model without traces', expected);
 }
 
 /** Tokens of a full action, and of a trace of two marks that both move, end included. */

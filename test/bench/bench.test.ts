@@ -64,6 +64,18 @@ describe('the benchmark', () => {
   }, 120_000);
 });
 
+describe('a model without traces', () => {
+  it('is refused with what measures it', async () => {
+    const { arm, capsules } = readArm(config)!;
+    const asked = runBench({
+      ...{ model: 'test/golden/openvla', cache: folder.path, config, arm, capsules, home },
+      ...{ clock: realClock, provider: 'cpu', threads: 1, sliceTokens: 16, seconds: 1 },
+      modelCamera: 'vga1',
+    });
+    await expect(asked).rejects.toThrow('expected one with traces; bench --synthetic measures');
+  });
+});
+
 describe('its cameras', () => {
   it('are one of 1080p and two of VGA, and send the same frames every time', async () => {
     const [once, again] = [await makeCameras(), await makeCameras()];
