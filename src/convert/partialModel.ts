@@ -95,8 +95,19 @@ export class PartialModel {
 function isRunning(process_: number): boolean {
   if (!Number.isInteger(process_) || process_ <= 0) return false;
   try {
-    return process.kill(process_, 0);
+    process.kill(process_, 0);
+    return !hasEnded(process_);
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM';
+  }
+}
+
+/** Killed, but nobody has asked how it ended: in a container whose first process never asks, it stays listed. Linux only. */
+function hasEnded(process_: number): boolean {
+  try {
+    // After the name, which stands in brackets and may hold anything: one letter for the state.
+    return /\) Z [^)]*$/.test(readFileSync(`/proc/${process_}/stat`, 'utf8'));
+  } catch {
+    return false;
   }
 }

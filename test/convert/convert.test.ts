@@ -15,8 +15,11 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { buildGraphs, openGraphs } from '../../src/convert/build.js';
 import { Interrupted, type ConversionProgress } from '../../src/convert/conversionWatch.js';
 import { convertModel, type Conversion } from '../../src/convert/convert.js';
@@ -364,6 +367,22 @@ describe('an interrupted conversion', () => {
     // A process that is gone holds nothing.
     writeFileSync(lock, String(2 ** 22 + 1));
     expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
+  });
+
+  const onLinux = process.platform === 'linux' ? it : it.skip;
+  onLinux('goes on after a process that has ended, though its parent never asked how', async () => {
+    await stopAfter(10);
+    // The shell becomes a program that does not know of its child.
+    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
+      const child = line.toString().trim();
+      while (!readFileSync(`/proc/${child}/stat`, 'utf8').includes(') Z ')) await setTimeout(5);
+      writeFileSync(join(`${out}.partial`, 'lock'), child);
+      expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
+    } finally {
+      parent.kill();
+    }
   });
 });
 
