@@ -61,7 +61,7 @@ describe('the inference worker', () => {
     expect(client.facts).toMatchObject({
       name: 'nano',
       graphs: 'built',
-      provider: { provider: 'cpu', reason: 'as configured' },
+      provider: { provider: 'cpu', reason: 'as asked' },
       decoding: {
         kind: 'loop',
         reason: 'gives the same tokens and scores as the step-by-step reference',
@@ -121,13 +121,20 @@ describe('the inference worker', () => {
 });
 
 describe('a broken checkpoint', () => {
+  const tooLarge = 3e38;
   it.each([
-    ['vision', '.stem.0.bias', 'vision.onnx: visual tokens: got NaN, expected numbers'],
-    ['decoder', 'language_model.model.norm.weight', 'scores of a token: got NaN'],
-  ])('with a NaN in its %s is never ready', async (_part, ending, message) => {
+    ['a NaN', NaN, '.stem.0.bias', 'row 0: got a number that is not finite'],
+    [
+      'too large a number in its vision',
+      tooLarge,
+      'stages.1.downsample.1.weight',
+      'visual tokens: got',
+    ],
+    ['too large a number in its decoder', tooLarge, 'model.norm.weight', 'scores of a token: got'],
+  ])('with %s is never ready', async (_what, value, ending, message) => {
     const folder = temporaryFolder();
     writeRandomNano(folder.path, 7, (name, data) => {
-      if (name.endsWith(ending)) data[0] = NaN;
+      if (name.endsWith(ending)) data.fill(value);
     });
     const settings = { ...options.settings, folder: folder.path };
     const opening = ModelClient.open({ ...options, settings });
