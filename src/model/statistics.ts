@@ -18,8 +18,9 @@ export interface ActionStatistics {
 }
 
 /**
- * Text of a dataset_statistics.json → statistics by dataset name (`unnorm_key`). A missing mask means all true.
- * @throws ConfigError where a vector has another length than `dims`, or q01 lies above q99.
+ * Text of a dataset_statistics.json → statistics by dataset name (`unnorm_key`). A missing mask means all true. Datasets of
+ * actions of another length than `dims` (other arms, two arms) are left out: a model of these dimensions cannot mean them.
+ * @throws ConfigError where all are, where one of a dataset's vectors is longer or shorter, or q01 lies above q99.
  */
 export function parseStatistics(
   text: string,
@@ -27,12 +28,21 @@ export function parseStatistics(
   where: string,
 ): Readonly<Record<string, ActionStatistics>> {
   const datasets = parseJson(z.record(z.string(), dataset), text, where);
-  const entries = Object.entries(datasets).map(([name, { action }]) => {
-    const mask = action.mask ?? action.q01.map(() => true);
-    const statistics = { q01: action.q01, q99: action.q99, mask };
-    check(statistics, dims, `${where}: ${name}.action`);
-    return [name, statistics] as const;
-  });
+  const entries = Object.entries(datasets)
+    .filter(([, { action }]) => [action.q01, action.q99].some(({ length }) => length === dims))
+    .map(([name, { action }]) => {
+      const mask = action.mask ?? action.q01.map(() => true);
+      const statistics = { q01: action.q01, q99: action.q99, mask };
+      check(statistics, dims, `${where}: ${name}.action`);
+      return [name, statistics] as const;
+    });
+  const lengths = Object.values(datasets).map(({ action }) => action.q01.length);
+  if (entries.length === 0 && lengths.length > 0)
+    throw new ConfigError(
+      where,
+      `actions of ${[...new Set(lengths)].join(', ')} numbers`,
+      `some of ${dims}, one per dimension of the model's`,
+    );
   return Object.fromEntries(entries);
 }
 

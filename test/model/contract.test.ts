@@ -203,6 +203,13 @@ describe('a contract is refused', () => {
   });
 });
 
+it('leaves out statistics of other arms', () => {
+  const seven = '[0,0,0,0,0,0,0]';
+  const sim = `"sim":{"action":{"q01":${seven},"q99":${seven}}}`;
+  const both = `{"two arms":{"action":{"q01":[0,0],"q99":[1,1]}},${sim}}`;
+  expect(Object.keys(nanoWith(['name'], 'nano', both)().statistics)).toEqual(['sim']);
+});
+
 describe('statistics are refused', () => {
   const seven = '[0,0,0,0,0,0,0]';
   it.each([
@@ -220,6 +227,11 @@ describe('statistics are refused', () => {
       'upside down',
       `{"sim":{"action":{"q01":[0,0,1,0,0,0,0],"q99":${seven}}}}`,
       'q01.2: got 1, expected at most q99 = 0',
+    ],
+    [
+      'of other arms only',
+      `{"two arms":{"action":{"q01":[0,0],"q99":[1,1]}}}`,
+      'got actions of 2 numbers, expected some of 7, one per dimension',
     ],
     ['without quantiles', '{"sim":{"action":{"mean":[0]}}}', 'sim.action.q01: got nothing'],
   ])('%s', (_, statistics, message) => {
