@@ -3,6 +3,7 @@ import type { Arm } from '../../arm/kinematics.js';
 import type { DataError } from '../../errors.js';
 import type { Config } from '../../config.js';
 import { assertGuarded } from '../../safety/guard.js';
+import { reason } from '../../safety/reasons.js';
 import type { ArmCommand, Reason } from '../../types.js';
 import type { Robot, RobotListener } from '../robot.js';
 import { type InputReport, Inputs } from './inputs.js';
@@ -31,6 +32,8 @@ export class RosRobot implements Robot {
   readonly #gripper: GripperOutput | null;
   /** Why nothing may leave; null: the gate is open. */
   #closed: string | null = 'not active';
+  /** A command that had waited too long; until it is acknowledged nothing leaves any more. */
+  #late: Reason | null = null;
   #withheld = 0;
   #isToldOfWithheld = false;
 
@@ -66,6 +69,7 @@ export class RosRobot implements Robot {
   /** Lets commands out; what was refused before is forgotten. */
   open(): void {
     this.#closed = null;
+    this.#late = null;
     this.#isToldOfWithheld = false;
     this.#output?.begin(this.#options.now().nowNs);
     this.#gripper?.begin();
@@ -94,6 +98,11 @@ export class RosRobot implements Robot {
       return;
     }
     const now = this.#options.now();
+    this.#late ??= this.#waited(command, now);
+    if (this.#late) {
+      this.#withhold(this.#late.message);
+      return;
+    }
     this.#output?.send(command, now);
     if (command.gripper !== null) this.#gripper?.want(command.gripper);
     this.#gripper?.tick(now.nowNs);
@@ -102,6 +111,7 @@ export class RosRobot implements Robot {
   /** Why what was sent does not arrive or is not accepted; null while all is well or the gate is closed. Every tick. */
   problem(): Reason | null {
     if (this.#closed !== null) return null;
+    if (this.#late) return this.#late;
     const arm = this.#output?.problem(this.#options.now().nowNs) ?? null;
     return arm ?? this.#gripper?.problem() ?? null;
   }
@@ -134,6 +144,20 @@ export class RosRobot implements Robot {
     this.#output?.dispose();
     this.#gripper?.dispose();
     return Promise.resolve();
+  }
+
+  /**
+   * A process that is frozen after a command was made and goes on when the arm has come to rest would send it from where the
+   * arm was. What was sent before ends by itself, so the arm stays where that has led.
+   */
+  #waited(command: ArmCommand, { nowNs }: Now): Reason | null {
+    const waited = Number(nowNs - command.nowNs) / 1e9;
+    const { watchdog } = this.#options.config.guard;
+    if (waited <= watchdog) return null;
+    return reason(
+      'commandRefused',
+      `A command waited ${waited.toFixed(3)} s before it could be sent, at most ${watchdog} s is allowed: it was not sent.`,
+    );
   }
 
   #withhold(because: string): void {
