@@ -249,7 +249,9 @@ describe('a choice that the folder leaves open', () => {
       join(folder, 'dataset_statistics.json'),
       JSON.stringify({ aloha: { action: { q01: [0, 0], q99: [1, 1] } } }),
     );
-    expect(() => derive()).toThrow('got actions of 2 numbers, expected some of 7, one per dimension');
+    expect(() => derive()).toThrow(
+      'got actions of 2 numbers, expected some of 7, one per dimension',
+    );
   });
 });
 
