@@ -4,8 +4,8 @@
  */
 import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
-import { DataError } from '../errors.js';
 import { causes } from './cause.js';
+import { parseJsonLine } from './jsonLine.js';
 import { answerLine } from './runCounts.js';
 
 const counts = z.record(z.string(), z.number());
@@ -50,15 +50,7 @@ export type EpisodeRecord = Readonly<z.infer<typeof schema>>;
 
 /** @throws DataError for a line that is none */
 export function parseRecord(text: string, where: string): EpisodeRecord {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    raw = undefined;
-  }
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  throw new DataError(where, text.slice(0, 80), 'an episode, as simulate writes them');
+  return parseJsonLine(schema, text, where, 'an episode, as simulate writes them');
 }
 
 /** Every answer of an episode in order, as it is hashed, but for when and which episode that was. */

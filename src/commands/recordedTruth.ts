@@ -1,6 +1,5 @@
 /** The truth behind the camera frames of a simulated run, in its recording: for the expert, when the run is replayed. */
 import { z } from 'zod';
-import { DataError } from '../errors.js';
 import type { Bag } from '../robot/replay/bag.js';
 import { decodeCdr } from '../robot/messages/cdr.js';
 import { textFromMessage } from '../robot/messages/messages.js';
@@ -12,6 +11,7 @@ import { taskFor } from '../robot/sim/instructions.js';
 import { blockColours, padColours, type SceneState } from '../robot/sim/tasks.js';
 import type { RobotListener } from '../robot/robot.js';
 import type { Observation } from '../types.js';
+import { parseJsonLine } from './jsonLine.js';
 
 const vec3 = z.tuple([z.number(), z.number(), z.number()]);
 const schema = z.strictObject({
@@ -69,13 +69,5 @@ export async function readTruth(
 }
 
 function parseTruth(text: string, where: string): z.infer<typeof schema> {
-  let raw: unknown;
-  try {
-    raw = JSON.parse(text);
-  } catch {
-    raw = undefined;
-  }
-  const parsed = schema.safeParse(raw);
-  if (parsed.success) return parsed.data;
-  throw new DataError(where, text.slice(0, 80), 'the state of a simulated scene, as JSON');
+  return parseJsonLine(schema, text, where, 'the state of a simulated scene, as JSON');
 }

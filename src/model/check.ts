@@ -1,6 +1,7 @@
 /** Does a model's contract fit the robot it is asked to drive? */
 import type { Config } from '../config.js';
-import { imagesOf, type Contract } from './contract.js';
+import type { Contract } from './contract.js';
+import { imagesOf } from './promptPieces.js';
 
 /** One way in which a model does not fit a robot. */
 export interface Mismatch {

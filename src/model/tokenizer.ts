@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { z } from 'zod';
 import { ModelError, messageOf } from '../errors.js';
-import { piecesOf, promptsOf, type Contract } from './contract.js';
+import type { Contract } from './contract.js';
+import { piecesOf, promptsOf } from './promptPieces.js';
 import { parseJson } from './parseJson.js';
 
 /** The part of the library that is used: its own declarations do not resolve under TypeScript's `nodenext`. */

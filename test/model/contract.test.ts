@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ConfigError } from '../../src/errors.js';
-import { imagesOf, parseContract, readContract } from '../../src/model/contract.js';
+import { parseContract, readContract } from '../../src/model/contract.js';
+import { imagesOf } from '../../src/model/promptPieces.js';
 import { temporaryFolder } from '../support/tinyMagma.js';
 
 type Json = Record<string, unknown>;

@@ -1,7 +1,8 @@
 /** The prompts of questions, as microsoft/Magma writes them; ids of texts are those of llama3-tokenizer-js 1.2.0. */
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
-import { imagesOf, parseContract, piecesOf, readContract } from '../../src/model/contract.js';
+import { parseContract, readContract } from '../../src/model/contract.js';
+import { imagesOf, piecesOf } from '../../src/model/promptPieces.js';
 import { questionPrompt } from '../../src/model/prompt.js';
 import { checkVocabulary, parseTokenizer, readTokenizer } from '../../src/model/tokenizer.js';
 
