@@ -14,6 +14,7 @@ import {
   type SyntheticName,
   type SyntheticSize,
 } from '../convert/syntheticFolder.js';
+import { Scratch } from '../convert/scratch.js';
 import { syntheticCheckpoint } from '../convert/syntheticWeights.js';
 import { runJob } from '../convert/tensorJob.js';
 import type { WeightFormat } from '../convert/weightStore.js';
@@ -95,9 +96,10 @@ function writeGraphs(
     onPlan(bytes);
     const jobs = [...plan.jobs.vision, ...plan.jobs.decoder];
     const total = jobs.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0);
+    const scratch = new Scratch();
     let done = 0;
     for (const job of jobs) {
-      runJob(job);
+      runJob(job, scratch);
       done += job.sourceBytes;
       onProgress(done / total);
     }

@@ -23,6 +23,7 @@ import { graphFiles, graphManifestSchema } from '../model/graphs.js';
 import { checkpointFiles, openCheckpoint } from './checkpoint.js';
 import { readCheckpointConfig, type CheckpointLayout } from './checkpointConfig.js';
 import { builderVersion, planGraphs } from './graphPlan.js';
+import { Scratch } from './scratch.js';
 import { runJob } from './tensorJob.js';
 import { plainFormat } from './weightStore.js';
 
@@ -117,10 +118,11 @@ function writeGraphs(
     const plan = planGraphs(config, checkpoint, folder, plainFormat);
     try {
       const { vision, decoder } = plan.jobs;
-      vision.forEach(runJob);
+      const scratch = new Scratch();
+      for (const job of vision) runJob(job, scratch);
       onProgress({ stage: 'vision', fraction: 1 });
       decoder.forEach((job, index) => {
-        runJob(job);
+        runJob(job, scratch);
         onProgress({ stage: 'decoder', fraction: (index + 1) / decoder.length });
       });
       for (const [name, bytes] of Object.entries(plan.graphs)) {

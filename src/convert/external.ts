@@ -66,7 +66,7 @@ export class ExternalData {
   /** Of a tensor as it lies in the file, lower-case hex; null where the file ends before it. */
   sha256(tensor: StoredTensor): string | null {
     const hash = createHash('sha256');
-    const piece = new Uint8Array(Math.min(tensor.bytes, 1 << 24));
+    const piece = new Uint8Array(Math.min(tensor.bytes, 1 << 20));
     for (let done = 0; done < tensor.bytes;) {
       const most = Math.min(piece.length, tensor.bytes - done);
       const count = this.#read(piece, most, tensor.offset + done);

@@ -8,6 +8,7 @@ import { float16FromFloat32, float32FromFloat16, roundToFloat16 } from './floats
 import type { StoredTensor } from './onnx.js';
 import { packedBytesPerRow, blocksPerRow, quantiseRows, type BlockLayout } from './quantise.js';
 import type { SourceTensor, SourceType } from './safetensors.js';
+import type { Scratch } from './scratch.js';
 import { ErrorTally, type TensorError } from './tensorError.js';
 
 export interface TensorJob {
@@ -18,14 +19,15 @@ export interface TensorJob {
   readonly sourceBytes: number;
   /**
    * Reads, converts and writes; yields the bytes read after each piece. Returns what was lost, null where nothing can
-   * be. Begun again, it writes the same bytes again. @throws ModelError
+   * be. Begun again, it writes the same bytes again.
+   * @param scratch nobody else's until the last piece. @throws ModelError
    */
-  write(): Generator<number, TensorError | null, undefined>;
+  write(scratch: Scratch): Generator<number, TensorError | null, undefined>;
 }
 
 /** Writes a weight without a pause. */
-export function runJob(job: TensorJob): TensorError | null {
-  const pieces = job.write();
+export function runJob(job: TensorJob, scratch: Scratch): TensorError | null {
+  const pieces = job.write(scratch);
   for (;;) {
     const piece = pieces.next();
     if (piece.done) return piece.value;
@@ -53,8 +55,9 @@ export function copyJob(
   const width = source.bytes / numberBytes / source.shape[0]!;
   return {
     ...{ external, tensors: [tensor], sourceBytes: source.bytes },
-    *write() {
-      const piece = new Uint8Array(Math.min(source.bytes, pieceNumbers * numberBytes));
+    *write(scratch) {
+      const most = Math.min(source.bytes, pieceNumbers * numberBytes);
+      const piece = scratch.uint8('piece', most);
       for (let done = 0; done < source.bytes;) {
         const part = piece.subarray(0, Math.min(piece.length, source.bytes - done));
         source.readRaw(done / numberBytes, part);
@@ -72,10 +75,10 @@ export function copyJob(
 export function rowsJob(external: ExternalData, tensor: StoredTensor, rows: SourceRows): TensorJob {
   return {
     ...{ external, tensors: [tensor], sourceBytes: rows.source.bytes },
-    *write() {
-      const encoder = new Encoder(tensor, rows, new ErrorTally());
+    *write(scratch) {
+      const encoder = new Encoder(tensor, rows, new ErrorTally(), scratch);
       let at = 0;
-      for (const piece of pieces(rows)) {
+      for (const piece of pieces(rows, scratch)) {
         const data = bytesOf(encoder.encode(piece));
         external.write(tensor, at, data);
         at += data.length;
@@ -96,14 +99,14 @@ export function transposedJob(
   const numberBytes = tensor.type === 'float32' ? 4 : 2;
   return {
     ...{ external, tensors: [tensor], sourceBytes: bytesOfAll(parts) },
-    *write() {
+    *write(scratch) {
       let column = 0;
       const errors = new ErrorTally();
       for (const rows of parts) {
-        const encoder = new Encoder(tensor, rows, errors);
-        for (const piece of pieces(rows)) {
+        const encoder = new Encoder(tensor, rows, errors, scratch);
+        for (const piece of pieces(rows, scratch)) {
           const encoded = encoder.encode(piece);
-          const turned = transpose(encoded, piece.count, rows.width);
+          const turned = transpose(encoded, piece.count, rows.width, scratch);
           for (let i = 0; i < rows.width; i++) {
             const segment = turned.subarray(i * piece.count, (i + 1) * piece.count);
             external.write(tensor, (i * columns + column) * numberBytes, bytesOf(segment));
@@ -128,16 +131,17 @@ export function packedJob(
   const round = scales.type === 'float16' ? roundToFloat16 : Math.fround;
   return {
     ...{ external, tensors: [packed, scales], sourceBytes: bytesOfAll(parts) },
-    *write() {
+    *write(scratch) {
       const errors = new ErrorTally();
       let row = 0;
       for (const rows of parts) {
-        for (const { data, first, count, sourceBytes } of pieces(rows)) {
-          const packedRows = new Uint8Array(count * packedBytesPerRow(layout));
-          const scalesOfRows = new Float32Array(count * blocksPerRow(layout));
+        for (const { data, first, count, sourceBytes } of pieces(rows, scratch)) {
+          const packedRows = scratch.uint8('packed', count * packedBytesPerRow(layout));
+          const scalesOfRows = scratch.float32('scales', count * blocksPerRow(layout));
           const at = { key: rows.source.key, firstRow: first };
           quantiseRows(data, layout, round, packedRows, scalesOfRows, errors, at);
-          const stored = scales.type === 'float16' ? halves(scalesOfRows, scales) : scalesOfRows;
+          const stored =
+            scales.type === 'float16' ? halves(scalesOfRows, scales, scratch) : scalesOfRows;
           external.write(packed, row * packedBytesPerRow(layout), packedRows);
           external.write(scales, (row * bytesOf(stored).length) / count, bytesOf(stored));
           row += count;
@@ -157,10 +161,10 @@ export function dataJob(
 ): TensorJob {
   return {
     ...{ external, tensors: [tensor], sourceBytes: 0 },
-    *write() {
+    *write(scratch) {
       const width = data.length / tensor.shape[0]!;
       assertFinite(bytesOf(data), 'F32', { where: tensor.name, first: 0, width });
-      const stored = tensor.type === 'float16' ? halves(data, tensor) : data;
+      const stored = tensor.type === 'float16' ? halves(data, tensor, scratch) : data;
       external.write(tensor, 0, bytesOf(stored));
       yield 0;
       return null;
@@ -176,9 +180,9 @@ interface Piece {
   readonly sourceBytes: number;
 }
 
-function* pieces({ source, count, width, scale }: SourceRows): Generator<Piece> {
+function* pieces({ source, count, width, scale }: SourceRows, scratch: Scratch): Generator<Piece> {
   const rowsOfPiece = Math.min(count, Math.max(1, Math.floor(pieceNumbers / Math.max(1, width))));
-  const buffer = new Float32Array(rowsOfPiece * width);
+  const buffer = scratch.float32('piece', rowsOfPiece * width);
   const numberBytes = source.type === 'F32' ? 4 : 2;
   for (let first = 0; first < count; first += rowsOfPiece) {
     const rows = Math.min(rowsOfPiece, count - first);
@@ -201,17 +205,19 @@ class Encoder {
   readonly #tensor: StoredTensor;
   readonly #rows: SourceRows;
   readonly #errors: ErrorTally;
+  readonly #scratch: Scratch;
 
-  constructor(tensor: StoredTensor, rows: SourceRows, errors: ErrorTally) {
+  constructor(tensor: StoredTensor, rows: SourceRows, errors: ErrorTally, scratch: Scratch) {
     this.#tensor = tensor;
     this.#rows = rows;
     this.#errors = errors;
+    this.#scratch = scratch;
   }
 
   encode({ data, first }: Piece): Float32Array | Uint16Array {
     if (this.#tensor.type === 'float32') return data;
     const { source, width, scale } = this.#rows;
-    const encoded = new Uint16Array(data.length);
+    const encoded = this.#scratch.uint16('encoded', data.length);
     const wrong = float16FromFloat32(data, encoded);
     if (wrong !== -1) {
       const where = `${source.where}, row ${first + Math.floor(wrong / width)}`;
@@ -229,7 +235,7 @@ class Encoder {
 
   #tally(data: Float32Array, encoded: Uint16Array, first: number): void {
     const { source, width } = this.#rows;
-    const stored = new Float32Array(data.length);
+    const stored = this.#scratch.float32('stored', data.length);
     float32FromFloat16(encoded, stored);
     for (let from = 0; from < data.length; from += width) {
       let squaredError = 0;
@@ -270,17 +276,24 @@ function assertFinite(
 
 const fits16 = 'a number that fp16 has, at most ±65504';
 
-function halves(data: Float32Array, tensor: StoredTensor): Uint16Array {
-  const encoded = new Uint16Array(data.length);
+function halves(data: Float32Array, tensor: StoredTensor, scratch: Scratch): Uint16Array {
+  const encoded = scratch.uint16('encoded', data.length);
   const wrong = float16FromFloat32(data, encoded);
   if (wrong === -1) return encoded;
   throw new ModelError(tensor.name, String(data[wrong]), fits16);
 }
 
 /** rows [count, width] → [width, count], in blocks that fit a cache. */
-function transpose<T extends Float32Array | Uint16Array>(rows: T, count: number, width: number): T {
+function transpose<T extends Float32Array | Uint16Array>(
+  rows: T,
+  count: number,
+  width: number,
+  scratch: Scratch,
+): T {
   const turned = (
-    rows instanceof Float32Array ? new Float32Array(rows.length) : new Uint16Array(rows.length)
+    rows instanceof Float32Array
+      ? scratch.float32('turned', rows.length)
+      : scratch.uint16('turned', rows.length)
   ) as T;
   const block = 32;
   for (let r0 = 0; r0 < count; r0 += block) {

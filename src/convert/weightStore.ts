@@ -9,6 +9,7 @@ import type { LinearWeight } from './linear.js';
 import type { ElementType, StoredTensor } from './onnx.js';
 import { blocksPerRow, packedBytesPerRow, type BlockLayout } from './quantise.js';
 import type { SourceType } from './safetensors.js';
+import { Scratch } from './scratch.js';
 import {
   copyJob,
   dataJob,
@@ -150,7 +151,8 @@ export function openWeightStore(
   external: ExternalData,
   format: WeightFormat,
 ): WeightStore {
-  return planWeights(checkpoint, external, format, runJob);
+  const scratch = new Scratch();
+  return planWeights(checkpoint, external, format, (job) => runJob(job, scratch));
 }
 
 const elementTypeOf = { F32: 'float32', F16: 'float16', BF16: 'bfloat16' } as const;

@@ -5,6 +5,7 @@ import type { Written } from './conversionRecord.js';
 import { turn, type ConversionWatch } from './conversionWatch.js';
 import type { GraphPlan } from './graphPlan.js';
 import type { Journal } from './journal.js';
+import { Scratch } from './scratch.js';
 import { StorageError } from './storageError.js';
 import type { TensorJob } from './tensorJob.js';
 
@@ -24,6 +25,7 @@ export async function writeWeights(
   const jobs = [...plan.jobs.vision, ...plan.jobs.decoder];
   const total = jobs.reduce((sum, { sourceBytes }) => sum + sourceBytes, 0);
   const weights: Written[] = [];
+  const scratch = new Scratch();
   let kept = 0;
   let done = 0;
   const advance = async (job: TensorJob, bytes: number): Promise<void> => {
@@ -39,7 +41,7 @@ export async function writeWeights(
       await advance(job, job.sourceBytes);
       continue;
     }
-    const pieces = job.write();
+    const pieces = job.write(scratch);
     let piece = pieces.next();
     for (; !piece.done; piece = pieces.next()) await advance(job, piece.value);
     const written: Written = { tensors: hashes(job), error: piece.value };

@@ -9,6 +9,7 @@ import {
   writeSafetensors,
   type RawTensor,
 } from '../../src/convert/safetensors.js';
+import { Scratch } from '../../src/convert/scratch.js';
 import { runJob } from '../../src/convert/tensorJob.js';
 import { plainFormat, type WeightFormat } from '../../src/convert/weightStore.js';
 import { graphFiles } from '../../src/model/graphs.js';
@@ -40,7 +41,8 @@ export function writeTinyMagma(
   const checkpoint = openCheckpoint(model);
   const plan = planGraphs(config, checkpoint, folder, { ...plainFormat, ...format });
   try {
-    [...plan.jobs.vision, ...plan.jobs.decoder].forEach(runJob);
+    const scratch = new Scratch();
+    for (const job of [...plan.jobs.vision, ...plan.jobs.decoder]) runJob(job, scratch);
     for (const [name, bytes] of Object.entries(plan.graphs)) {
       writeFileSync(join(folder, name), bytes);
     }
