@@ -81,7 +81,7 @@ describe('recordings of simulation and node', () => {
     await sleep(2000);
     await driven.activate();
     await sleep(1000);
-    for (const instruction of ['pick up the red block', 'put the blue block on the green pad']) {
+    for (const instruction of ['pick the red block', 'put the blue block on the teal pad']) {
       const goal = await operator.sendGoal(
         `${NODE}/execute_instruction`,
         'magma_vla/action/ExecuteInstruction',
@@ -92,7 +92,7 @@ describe('recordings of simulation and node', () => {
       // A machine that stands still for a moment stops the arm: that is recorded like anything else.
       if ((await driven.status.next(3000)).latched !== '') await driven.rearm();
     }
-    const said = { data: 'pick up the green block' };
+    const said = { data: 'pick the green block' };
     await operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', said);
     await sleep(4000);
     await operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', { data: '' });
@@ -159,10 +159,12 @@ describe('recordings of simulation and node', () => {
     expect(json.command).toBe('replay');
     expect(json.messages.read.instructions).toBe(2);
     expect(json.predictions).toBeGreaterThan(10);
-    // An answer that was due when the second instruction came is refused, and is the only one.
-    const { staleEpisode = 0, ...refused } = json.refusals as Record<string, number>;
+    // The bag gives no reason to refuse anything but the answer that was due when the second instruction came. What the
+    // small model garbles now and then, and is refused, is its own.
+    const { staleEpisode = 0, malformedAnswer = 0, ...refused } = json.refusals;
     expect(refused).toEqual({});
     expect(staleEpisode).toBeLessThanOrEqual(1);
+    expect(malformedAnswer).toBeLessThanOrEqual(0.1 * json.predictions);
     expect(json.warnings).toEqual([]);
   }, 120_000);
 
@@ -186,7 +188,7 @@ describe('recordings of simulation and node', () => {
     while (!(await operator.changeState(NODE, 'activate'))) await sleep(500);
     // What was said before is begun again only after an empty text.
     const instruct = async () => {
-      for (const data of ['', 'pick up the red block'])
+      for (const data of ['', 'pick the red block'])
         await operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', { data });
     };
     await instruct();
