@@ -9,6 +9,7 @@ import {
   clamp,
   closeTo,
   grasp,
+  isGripped,
   lift,
   onTheWay,
   pushAlong,
@@ -18,7 +19,6 @@ import {
 import { behind, wayOut } from './room.js';
 import {
   halfOf,
-  isHolding,
   sideSign,
   type BlockColour,
   type PadColour,
@@ -35,7 +35,7 @@ export function expertAction(state: SceneState, task: Task): EndEffectorDelta {
   switch (task.family) {
     case 'pick':
     case 'hold':
-      return isHolding(state, task.block) ? lift(state, task.block, 0) : grasp(state, task.block);
+      return isGripped(state, task.block) ? lift(state, task.block, 0) : grasp(state, task.block);
     case 'put':
       return put(state, task);
     case 'push':

@@ -17,18 +17,27 @@ export function grasp(state: SceneState, colour: BlockColour): EndEffectorDelta 
   const block = state.blocks[colour];
   if (!block) return stay(state, 1);
   const [x, y, z] = block.position;
-  const yaw = nearestQuarterTurn(block.yaw);
+  const yaw = alongEdge(block.yaw, state.tcpYaw);
+  const askew = Math.abs(yaw - state.tcpYaw);
   const error = Math.hypot(x - state.tcp[0], y - state.tcp[1]);
   const height = state.tcp[2] - z;
   const closing = state.gripperWidth < 0.07;
   const empty = block.half === undefined ? 0.03 : 2 * block.half - 0.008;
   if (state.gripperWidth < empty) return step(state, [x, y, z + 0.06], yaw, 1);
-  if (error < (closing ? 0.024 : 0.016) && height < (closing ? 0.024 : 0.014)) {
+  const isAround = error < (closing ? 0.024 : 0.016) && height < (closing ? 0.024 : 0.014);
+  if (isAround && askew < (closing ? 0.4 : 0.25)) {
     return step(state, [x, y, z - graspDepth], yaw, 0);
   }
-  const turning = clamp(0.2 * (Math.abs(yaw - state.tcpYaw) - 0.15), 0, 0.03);
+  const turning = clamp(0.3 * (askew - 0.1), 0, 0.05);
   const funnel = clamp(3 * (error - 0.01), 0, 0.11) + turning;
   return step(state, [x, y, Math.max(0.014, z - graspDepth) + funnel], yaw, 1);
+}
+
+/** Between fingers that have come to it: lifted sooner, it slips out of a hand that is still closing. */
+export function isGripped(state: SceneState, colour: BlockColour): boolean {
+  const block = state.blocks[colour];
+  if (!block || !isHolding(state, colour)) return false;
+  return state.gripperWidth < 2 * halfOf(block) + 0.007;
 }
 
 /** Straight up, centring on the block: a label of exactly zero would be one sharp token that greedy decoding prefers. */
@@ -68,7 +77,7 @@ export function carryTo(
       ? lift(state, colour, 1)
       : step(state, block.position, state.tcpYaw, 1);
   }
-  if (!isHolding(state, colour)) return grasp(state, colour);
+  if (!isGripped(state, colour)) return grasp(state, colour);
   const away = Math.hypot(at[0] - state.tcp[0], at[1] - state.tcp[1]);
   const release = at[2] + releaseHeight + more;
   const wanted =
@@ -164,6 +173,20 @@ export function step(
 export function nearestQuarterTurn(yaw: number): number {
   const quarter = Math.PI / 2;
   return yaw - quarter * Math.round(yaw / quarter);
+}
+
+/** The hand never has to turn further than this to grasp, rad. */
+const farthestTurn = 1.1;
+
+/**
+ * A block looks the same after a quarter turn: of those yaws the one nearest to the hand's own, so that a hand which has
+ * begun to turn goes on. Nearest to zero, a block that lies at 45° would call it back and forth.
+ */
+function alongEdge(yaw: number, hand: number): number {
+  const quarter = Math.PI / 2;
+  const near = nearestQuarterTurn(yaw);
+  const yaws = [near - quarter, near, near + quarter].filter((a) => Math.abs(a) < farthestTurn);
+  return yaws.reduce((best, a) => (Math.abs(a - hand) < Math.abs(best - hand) ? a : best));
 }
 
 export function clamp(value: number, low: number, high: number): number {
