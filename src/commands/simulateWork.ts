@@ -6,7 +6,13 @@ import type { EpisodeRecord } from './episodeRecord.js';
 import { EpisodeRunner } from './episodeRunner.js';
 import type { ModelFlags } from './modelFlags.js';
 import { modelIdentity, type ModelIdentity } from './openModel.js';
-import { configOf, familiesOf, runOptions, type SimulateFlags } from './simulateFlags.js';
+import {
+  configOf,
+  disturbancesOf,
+  familiesOf,
+  runOptions,
+  type SimulateFlags,
+} from './simulateFlags.js';
 import { Demonstrator, onPolicyFrames, type DemonstratorOptions } from './trainingSet.js';
 import { WorkProcess, type Workshop } from './workProcess.js';
 
@@ -67,7 +73,9 @@ export function labelling(
   index: number,
 ) {
   const { seed, suite } = flags;
-  return onPolicyFrames(frames, runner.robot, { seed, suite, families: familiesOf(flags) }, index);
+  const disturbed = disturbancesOf(flags).length > 0;
+  const options = { seed, suite, families: familiesOf(flags), disturbed };
+  return onPolicyFrames(frames, runner.robot, options, index);
 }
 
 /** As many processes as there are jobs. */

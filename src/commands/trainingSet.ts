@@ -23,6 +23,8 @@ import { readTokenizer, type Tokenizer } from '../model/tokenizer.js';
 import {
   demonstrate,
   demonstrateSuite,
+  futureOf,
+  horizon,
   labelled,
   sayingsFor,
   type Demonstration,
@@ -261,16 +263,32 @@ export async function writeDemonstrations(
   await shareOut(untilOver(), doers.map(inStep), (episode, n) => reorder.add(episode, n));
 }
 
-/** Watches an episode that a policy drives: the expert's labels at the places the policy gets itself into (DAgger). */
+/**
+ * Watches an episode that a policy drives: the expert's labels at the places the policy gets itself into (DAgger), and
+ * where the things in the picture went then. Nothing moved as anybody meant it where episodes are disturbed.
+ */
 export function onPolicyFrames(
   frames: Demonstration[],
   robot: SimRobot,
-  options: Omit<DemonstratorOptions, 'urdf'>,
+  options: Omit<DemonstratorOptions, 'urdf'> & { readonly disturbed: boolean },
   index: number,
 ): NonNullable<EpisodeOptions['observer']> {
   const suite = suites[options.suite];
   const plan = planOf(suite, options.families, options.seed, index);
+  const waiting: { readonly stampNs: bigint; readonly n: number }[] = [];
   let sayings: readonly Assignment[] | null = null;
+  /** Of the frames that have all of their future now. */
+  const tellMotion = (): void => {
+    for (let next = waiting[0]; next; next = waiting[0]) {
+      const { stampNs, n } = next;
+      const first = robot.frames.findIndex((frame) => frame.stampNs === stampNs);
+      const course = robot.frames.slice(first, first + 1 + horizon).map(({ points }) => points);
+      const motion = first < 0 ? null : futureOf(course);
+      if (!motion) return;
+      frames[n] = { ...frames[n]!, motion };
+      waiting.shift();
+    }
+  };
   return {
     onRequest: (observation) => {
       const frame = robot.frames.findLast(({ stampNs }: Frame) => stampNs === observation.stampNs);
@@ -279,11 +297,13 @@ export function onPolicyFrames(
       const assignment = { task: robot.task, instruction: robot.instruction };
       sayings ??= sayingsFor(suite, plan, frame.state, assignment);
       const { height, width, data } = image;
+      if (!options.disturbed) waiting.push({ stampNs: frame.stampNs, n: frames.length });
       frames.push({
         ...labelled(frame, assignment, sayings, plan.seed),
         image: { height, width, data: Uint8Array.from(data) },
         motion: null,
       });
+      tellMotion();
     },
   };
 }

@@ -4,10 +4,14 @@ import { describe, expect, it } from '@jest/globals';
 import type { Doer } from '../../src/commands/shareOut.js';
 import {
   checkTrainingSeed,
+  onPolicyFrames,
   TrainingSet,
   writeDemonstrations,
 } from '../../src/commands/trainingSet.js';
 import type { Demonstration } from '../../src/robot/sim/demonstrate.js';
+import type { Frame } from '../../src/robot/sim/protocol.js';
+import type { SimRobot } from '../../src/robot/sim/simRobot.js';
+import type { Observation } from '../../src/types.js';
 import { inFolder } from '../robot/replay/bags.js';
 
 const model = 'models/nano';
@@ -98,5 +102,49 @@ describe('A training set', () => {
   it('is never of scenes that are kept for evaluation', () => {
     for (const seed of [7, 1000, 1001]) expect(() => checkTrainingSeed(seed)).toThrow('--seed');
     expect(() => checkTrainingSeed(8)).not.toThrow();
+  });
+});
+
+/** A hand that goes one pixel to the right per picture, over an empty table, asked about at every picture. */
+function driven(pictures: number, disturbed: boolean): readonly Demonstration[] {
+  const frames: Demonstration[] = [];
+  const seen: Frame[] = [];
+  const robot = { frames: seen, task, instruction: 'pick the red block' } as unknown as SimRobot;
+  const options = { suite: 'core', families: ['pick'], seed: 3, disturbed } as const;
+  const watch = onPolicyFrames(frames, robot, options, 0);
+  for (let k = 0; k < pictures; k++) {
+    const stampNs = BigInt(k);
+    seen.push({ stampNs, shows: 'scene', state, camera, points: [{ name: 'gripper', at: at(k) }] });
+    const images = {
+      front: { stampNs, kind: 'raw', height: 1, width: 1, data: new Uint8Array(3) },
+    };
+    watch.onRequest!({ stampNs, images } as unknown as Observation, { nowNs: stampNs, stampNs });
+  }
+  return frames;
+}
+const task = { family: 'pick', block: 'red' } as const;
+const camera = {
+  ...{ height: 128, width: 128, fx: 100, fy: 100, cx: 64, cy: 64 },
+  cameraFromBase: { translation: [0, 0, 1], rotation: [0, 1, 0, 0] },
+} as const;
+const state: Frame['state'] = {
+  ...{ tcp: [0.4, 0, 0.2], tcpYaw: 0, gripperWidth: 0.08 },
+  blocks: { red: { position: [0.5, 0, 0.02], yaw: 0 } },
+  pads: { purple: [0.5, 0.1, 0], teal: [0.5, -0.1, 0] },
+};
+const at = (k: number) => ({ x: 10 + k, y: 20 });
+
+describe('frames of an episode that a policy drives', () => {
+  it('say where things went, as soon as that has come to pass', () => {
+    const frames = driven(11, false);
+    expect(frames).toHaveLength(11);
+    frames.forEach(({ motion }, k) => {
+      const future = k <= 2 ? Array.from({ length: 9 }, (_, i) => at(k + i)) : null;
+      expect(motion?.[0]?.at ?? null).toEqual(future);
+    });
+  });
+
+  it('say nothing of it where something else moved them', () => {
+    expect(driven(11, true).map(({ motion }) => motion)).toEqual(new Array(11).fill(null));
   });
 });

@@ -31,7 +31,8 @@ import {
 import { pointsOf, project, type Point } from './view.js';
 import type { World } from './world.js';
 
-const horizon = 8;
+/** Steps of a trace. */
+export const horizon = 8;
 /** Policy periods; tasks of several parts take longer. */
 const longestEpisode = { core: 45, more: 110 } as const;
 
@@ -189,7 +190,8 @@ function opening(state: SceneState): number {
   return Math.min(1, Math.max(0, state.gripperWidth / 0.08));
 }
 
-function futureOf(steps: readonly (readonly Point[])[]) {
+/** Of a frame's points and those of the frames that followed; null where too few did. */
+export function futureOf(steps: readonly (readonly Point[])[]): Demonstration['motion'] {
   if (steps.length <= horizon) return null;
   return steps[0]!.map(({ name }, i) => ({ name, at: steps.map((points) => points[i]!.at) }));
 }
