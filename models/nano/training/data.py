@@ -3,13 +3,13 @@ marked.rgb, marks.jsonl. Pixels, marks and labels all come from the TypeScript t
 
 import json
 import os
+import re
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
-NAMES = ["gripper", "red", "green", "blue", "yellow", "purple", "teal"]
-MAX_BRANCH_TEXT = 9  # longest instruction in tokens, and the question mark
+GRIPPER = "gripper"  # a thing in the picture that the model is told the place of: the state says it
 
 
 def placed(array):
@@ -54,19 +54,22 @@ class Codec:
 
 
 class Frames:
-    """All shards, frames memory-mapped. Labels: one action per instruction of the frame's scene."""
+    """All shards, frames memory-mapped. Labels: one action per instruction of the frame's scene.
 
-    def __init__(self, folders, codec, size=128):
+    The names of things are those that the labels give points of: `first` (of the weights to start from, in their order),
+    then new ones by the alphabet."""
+
+    def __init__(self, folders, codec, size, first=()):
         self.codec, self.images = codec, []
         instructions, rows = {}, []
-        offset = 0
         for folder in folders:
             lines = open(f"{folder}/labels.jsonl").read().splitlines()
             n = min(len(lines), os.path.getsize(f"{folder}/frames.rgb") // (size * size * 3))
             self.images.append(np.memmap(f"{folder}/frames.rgb", np.uint8, "r", shape=(n, size, size, 3)))
             rows += [json.loads(line) for line in lines[:n]]
-            offset += n
         self.starts = np.cumsum([0] + [len(i) for i in self.images])
+        self.names = [*first, *sorted({name for row in rows for name, _, _ in row["points"]} - set(first))]
+        number = {name: i for i, name in enumerate(self.names)}
         n, k = len(rows), max(len(r["labels"]) for r in rows)
         self.state = np.array([r["state"] for r in rows], np.float32)
         self.episode = np.array([r["episode"] for r in rows])
@@ -74,7 +77,8 @@ class Frames:
         self.count = np.array([len(r["labels"]) for r in rows])
         self.executed = np.zeros(n, np.int64)
         self.action = np.zeros((n, k, 7), np.float32)
-        self.points = np.full((n, len(NAMES), 2), np.nan, np.float32)
+        # One column more than there are names: a thing without a place.
+        self.places = np.full((n, len(self.names) + 1, 2), np.nan, np.float32)
         for i, row in enumerate(rows):
             for j, (text, action) in enumerate(row["labels"]):
                 self.instruction[i, j] = instructions.setdefault(text, len(instructions))
@@ -82,17 +86,21 @@ class Frames:
                 if text == row["instruction"]:
                     self.executed[i] = j
             for name, x, y in row["points"]:
-                self.points[i, NAMES.index(name)] = x / size, y / size
+                self.places[i, number[name]] = x / size, y / size
+        self.points = self.places[:, :-1]
         self.texts = list(instructions)
-        self.text_ids = np.zeros((len(self.texts), MAX_BRANCH_TEXT), np.int64)
-        self.text_length = np.zeros(len(self.texts), np.int64)
-        # What an instruction speaks of, as indices into NAMES; the block twice where there is no pad.
-        self.text_things = np.zeros((len(self.texts), 2), np.int64)
-        for i, text in enumerate(self.texts):
-            ids = codec.ids(f" {text}?")
-            self.text_ids[i, : len(ids)], self.text_length[i] = ids, len(ids)
-            things = [NAMES.index(word) for word in text.split() if word in NAMES]
-            self.text_things[i] = things[0], things[-1]
+        ids = [codec.ids(f" {text}?") for text in self.texts]
+        self.text_length = np.array([len(i) for i in ids])
+        self.longest_text = int(self.text_length.max())  # tokens, the question mark one of them
+        self.text_ids = np.array([i + [0] * (self.longest_text - len(i)) for i in ids])
+        self.text_things = np.array([self.things_of(text) for text in self.texts])
+
+    def things_of(self, text):
+        """The first and the last thing that an instruction names, as indices into `places`. One thing counts twice; of
+        four (sort) the two in the middle are left out; of none the place is unknown. The gripper is named by its state."""
+        at = {i: re.search(rf"\b{re.escape(name)}\b", text) for i, name in enumerate(self.names) if name != GRIPPER}
+        found = sorted((match.start(), i) for i, match in at.items() if match)
+        return (found[0][1], found[-1][1]) if found else (len(self.names), len(self.names))
 
     def __len__(self):
         return len(self.state)

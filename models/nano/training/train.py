@@ -24,7 +24,7 @@ import torch.nn as nn
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
-from data import MAX_BRANCH_TEXT, NAMES, Codec, Frames, placed
+from data import Codec, Frames, placed
 from model import Magma, causal, fourier_init
 from traces import Traces
 
@@ -32,7 +32,8 @@ MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
 STD = torch.tensor([0.26862954, 0.26130258, 0.27577711]).view(1, 3, 1, 1)
 SIGMA = np.array([3, 3, 3, 2, 2, 3, 0.6])  # width of the smoothed targets in bins, per action dimension
 NEAR = 14  # half-width of the window of bins that a smoothed target covers
-HELD_OUT = 1500  # the episodes of the last frames of the first set: never trained on
+HELD_OUT = 1500  # frames: the episodes of the last ones of the first set, a tenth of it at most, are never trained on
+FIRST_NAMES = ["gripper", "red", "green", "blue", "yellow", "purple", "teal"]  # of a state.pt that tells none
 
 
 def parse():
@@ -83,7 +84,7 @@ class Where(nn.Module):
         seen = torch.isfinite(points).all(-1) & (points > 0).all(-1) & (points < 1).all(-1)
         at = torch.where(seen[..., None], points, torch.full_like(points, 0.5)) * 4 - 2
         error = (self.spoken(hidden.float()).view(at.shape) - at).abs().sum(-1) * seen
-        return error.sum() / seen.sum()
+        return error.sum() / seen.sum().clamp(min=1)
 
     def forward(self, features, points):
         b, g, _, d = features.shape
@@ -102,8 +103,20 @@ class Where(nn.Module):
         absolute = (there[..., 2:] - (at - g / 2) / (g / 4)).abs().sum(-1)
         w = seen.float()
         # pixels of a 128 image by which the offsets are wrong: the number to watch
-        error = ((there[..., :2] - (at - cell - 0.5)).abs().mean(-1) * w).sum() / w.sum() * 128 / g
-        return loss + ((0.5 * ce + offset + absolute) * w).sum() / w.sum(), error
+        all_ = w.sum().clamp(min=1)
+        error = ((there[..., :2] - (at - cell - 0.5)).abs().mean(-1) * w).sum() / all_ * 128 / g
+        return loss + ((0.5 * ce + offset + absolute) * w).sum() / all_, error
+
+    def load(self, state, theirs, names):
+        """Of another run's head, whose names may be others: what is of a thing of both, and every layer of the same size."""
+        mine = self.state_dict()
+        for key, value in state.items():
+            if key.startswith("find."):
+                into, of = mine[key].view(len(names), 5, -1), value.view(len(theirs), 5, -1)
+                for name in set(names) & set(theirs):
+                    into[names.index(name)] = of[theirs.index(name)]
+            elif key in mine and mine[key].shape == value.shape:
+                mine[key].copy_(value)
 
 
 def augment(x):
@@ -126,7 +139,7 @@ class ActionBatches:
         self.head = torch.tensor([codec.bos, codec.image_start])
         self.tail = torch.tensor([codec.image_end] + list(codec.question))
         self.prefix = 2 + g * (g + 1) + len(self.tail)
-        self.length = MAX_BRANCH_TEXT + 5 + 7
+        self.length = frames.longest_text + 5 + 7
         p, n = self.prefix, self.length
         t = p + branches * n
         self.mask = torch.full((t, t), -1e9)
@@ -151,7 +164,7 @@ class ActionBatches:
         noisy = bins + (rng.normal(0, 3.0, bins.shape) * (rng.random(bins.shape) < 0.5) if training else 0)
         noisy[..., 6] = bins[..., 6]
         ids = np.zeros((b, self.k, self.length), np.int64)
-        ids[..., :MAX_BRANCH_TEXT] = f.text_ids[text]
+        ids[..., : f.longest_text] = f.text_ids[text]
         length = f.text_length[text]
         place = lambda j: (np.arange(b)[:, None], np.arange(self.k)[None], length + j)
         for j in range(5):
@@ -161,7 +174,7 @@ class ActionBatches:
         start = self.prefix + np.arange(self.k)[None, :, None] * self.length + length[..., None]
         at = start + 4 + np.arange(8)
         question = start - 1
-        things = f.points[rows[..., None], f.text_things[text]]
+        things = f.places[rows[..., None], f.text_things[text]]
         return (
             placed(ids.reshape(b, -1)),
             placed(bins),
@@ -206,9 +219,9 @@ def smoothed(log, bins, v):
 
 
 def pick(rng, count, executed, k):
-    """The executed instruction and k − 1 others."""
+    """The executed instruction and k − 1 others; all of them once more where there are fewer."""
     others = rng.permutation(count)
-    return np.concatenate([[executed], others[others != executed][: k - 1]])
+    return np.resize(np.concatenate([[executed], others[others != executed][: k - 1]]), k)
 
 
 @torch.no_grad()
@@ -251,9 +264,16 @@ def main():
     os.makedirs(a.out, exist_ok=True)
     config = json.load(open(f"{a.model}/config.json"))
     codec = Codec(a.model)
-    frames = Frames(a.data, codec)
+    size = config["vision_config"]["img_size"]
+    goes_on = a.resume and os.path.exists(f"{a.out}/state.pt")
+    begun = f"{a.out}/state.pt" if goes_on else a.init if a.init and a.init.endswith(".pt") else None
+    state = torch.load(begun, map_location=a.device) if begun else {"names": []}
+    theirs = state.get("names", FIRST_NAMES)
+    frames = Frames(a.data, codec, size, theirs)
+    if goes_on and frames.names != theirs:
+        raise SystemExit(f"--resume: data with {', '.join(frames.names)}, expected those of {begun}: {', '.join(theirs)}; --init takes other data")
     first = frames.starts[1]
-    held_episodes = np.unique(frames.episode[first - HELD_OUT : first])
+    held_episodes = np.unique(frames.episode[first - min(HELD_OUT, first // 10) : first])
     held = np.flatnonzero(np.isin(frames.episode, held_episodes))
     train = np.setdiff1d(np.arange(len(frames)), held)
     chance = np.ones(len(frames))
@@ -262,26 +282,24 @@ def main():
     model = Magma(config)
     fourier_init(model.language_model.model.embed_tokens, [codec.v - k for k in range(1, 257)])
     fourier_init(model.language_model.model.embed_tokens, codec.integer)
-    where = Where(config["text_config"]["hidden_size"], len(NAMES))
-    if a.init:
-        if a.init.endswith(".pt"):
-            state = torch.load(a.init, map_location=a.device)
-            model.load_state_dict(state.get("mean", state["model"]))
-            where.load_state_dict(state["where"], strict=False)
-        else:
-            model.load_state_dict({k: v.float() for k, v in load_file(a.init, a.device).items()})
+    where = Where(config["text_config"]["hidden_size"], len(frames.names))
+    if begun and not goes_on:
+        model.load_state_dict(state.get("mean", state["model"]))
+        where.load(state["where"], theirs, frames.names)
+    elif a.init and not goes_on:
+        model.load_state_dict({k: v.float() for k, v in load_file(a.init, a.device).items()})
     mean = copy.deepcopy(model)
     actions = ActionBatches(model, codec, frames, a.branches)
-    traces = Traces(model, codec, a.data, to_input, set(held_episodes.tolist())) if a.trace_share > 0 else None
+    traces = Traces(model, codec, a.data, to_input, set(held_episodes.tolist()), frames.names, size)
+    share = a.trace_share if traces.rows else 0
     parameters = [*model.parameters(), *where.parameters()]
     optimiser = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05}, {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0}],
         a.lr, betas=(0.9, 0.98),
     )
-    print(f"{len(frames)} frames, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
+    print(f"{len(frames)} frames, {len(traces.rows)} of them marked, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     step = 0
-    if a.resume and os.path.exists(f"{a.out}/state.pt"):
-        state = torch.load(f"{a.out}/state.pt", map_location=a.device)
+    if goes_on:
         for part, key in ((model, "model"), (mean, "mean"), (where, "where"), (optimiser, "optimiser")):
             part.load_state_dict(state[key])
         step = state["step"]
@@ -296,7 +314,7 @@ def main():
         lr = a.lr * min(1, (step + 1) / 150) * (a.final_lr + (1 - a.final_lr) * 0.5 * (1 + math.cos(math.pi * part)))
         for group in optimiser.param_groups:
             group["lr"] = lr
-        if traces and rng.random() < a.trace_share:
+        if share > 0 and rng.random() < share:
             loss, numbers = traces.loss(a.batch, rng, where)
         else:
             index = train[np.searchsorted(chance, rng.random(a.batch)).clip(0, len(train) - 1)]
@@ -318,13 +336,13 @@ def main():
             line |= {k: np.round(v, 3).tolist() for k, v in smooth.items()}
             if step - first_step > 50:
                 line["held_out"] = validate(mean, codec, frames, held[::8])
-                save(a.out, step, mean, model, where, optimiser)
+                save(a.out, step, frames.names, mean, model, where, optimiser)
             if selection:
                 line |= selection.poll(step)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
-    save(a.out, step, mean, model, where, optimiser)
+    save(a.out, step, frames.names, mean, model, where, optimiser)
     if selection:
         print(json.dumps(selection.finish(step)), flush=True)
     print(json.dumps({"done": step, "seen": seen, "held_out": validate(mean, codec, frames, held[::2])}), flush=True)
@@ -392,12 +410,12 @@ def copy_model(model, out, folder):
     shutil.copy(f"{out}/model.safetensors", f"{folder}/model.safetensors")
 
 
-def save(out, step, mean, model, where, optimiser):
+def save(out, step, names, mean, model, where, optimiser):
     half = {k: v.half().contiguous().cpu() for k, v in mean.state_dict().items()}
     save_file(half, f"{out}/model.safetensors.part", metadata={"format": "pt"})
     os.replace(f"{out}/model.safetensors.part", f"{out}/model.safetensors")
     parts = {"mean": mean, "model": model, "where": where, "optimiser": optimiser}
-    torch.save({"step": step, **{k: v.state_dict() for k, v in parts.items()}}, f"{out}/state.pt.part")
+    torch.save({"step": step, "names": names, **{k: v.state_dict() for k, v in parts.items()}}, f"{out}/state.pt.part")
     os.replace(f"{out}/state.pt.part", f"{out}/state.pt")
 
 
