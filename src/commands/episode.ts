@@ -17,6 +17,7 @@ import type { Outcome } from '../robot/sim/judge.js';
 import type { ScenePlan } from '../robot/sim/suites.js';
 import type { Task } from '../robot/sim/tasks.js';
 import type { ArmDescription } from './arm.js';
+import { simulatedClock } from './simulatedClock.js';
 
 export interface EpisodeOptions {
   readonly config: Config;
@@ -61,7 +62,7 @@ export interface EpisodeResult {
   readonly traceLatencyMs: Samples;
 }
 
-/** Lets the simulation's time pass with the real one while `run` lasts. */
+/** Lets the simulation's time pass with the real one while `run` lasts, in steps of a control period. */
 async function inRealTime<T>(
   robot: SimRobot,
   clock: Clock,
@@ -69,19 +70,17 @@ async function inRealTime<T>(
   run: (simulated: Clock) => Promise<T>,
 ): Promise<T> {
   const periodNs = nsFromSeconds(1 / config.control.rateHz);
+  const beganNs = clock.now().nowNs;
+  const simulated = simulatedClock(clock, robot, periodNs);
   const ended = new AbortController();
   const passing = (async () => {
-    let dueNs = clock.now().nowNs;
+    let dueNs = beganNs;
     while (!ended.signal.aborted) {
       dueNs += periodNs;
       await clock.sleepUntil(dueNs);
       await robot.advance(periodNs);
     }
   })();
-  const simulated: Clock = {
-    now: () => ({ nowNs: clock.now().nowNs, stampNs: robot.stampNs }),
-    sleepUntil: (nowNs, signal) => clock.sleepUntil(nowNs, signal),
-  };
   try {
     return await run(simulated);
   } finally {

@@ -63,6 +63,9 @@ export class Aligner implements RobotListener {
   readonly #pastJoints = new History<JointReading>();
   readonly #pastPoses = new History<EndEffectorReading>();
   readonly #pastGrips = new History<GripperReading>();
+  /** Cameras that an observation needs and that have shown nothing new since watchers were last told. */
+  readonly #awaited: Set<string>;
+  readonly #watchers = new Set<() => void>();
   #instruction: string | null = null;
   #episode = 0;
   #episodeBecause = 'start';
@@ -74,6 +77,17 @@ export class Aligner implements RobotListener {
     this.#requiredCameras =
       requiredCameras ??
       Object.keys(config.cameras).filter((name) => config.cameras[name]!.modelKey !== undefined);
+    this.#awaited = new Set(this.#requiredCameras);
+  }
+
+  /**
+   * `told` is called within the reading that completes something new to observe: a new picture of every camera that an
+   * observation needs, and what the arm reports up to the first one's stamp, so that nothing that is nearer to the picture
+   * is still to come. It must not throw. Returns what ends this.
+   */
+  watch(told: () => void): () => void {
+    this.#watchers.add(told);
+    return () => void this.#watchers.delete(told);
   }
 
   /** Increases by one at every reset, clock jump and change of the instruction. */
@@ -97,7 +111,10 @@ export class Aligner implements RobotListener {
       return;
     }
     const kept = this.#newer(image, this.#images.get(camera) ?? null);
-    if (kept) this.#images.set(camera, kept);
+    if (!kept) return;
+    this.#images.set(camera, kept);
+    this.#awaited.delete(camera);
+    this.#tellWatchers();
   }
 
   onJoints(joints: JointReading): void {
@@ -105,11 +122,8 @@ export class Aligner implements RobotListener {
     if (!kept) return;
     this.#joints = kept;
     this.#pastJoints.add(joints);
-    if (!this.#arm) return;
-    const reading = endEffectorFromJoints(this.#arm, this.#config.baseFrame, joints);
-    this.#endEffector = reading && { reading, receivedNs: kept.receivedNs };
-    if (reading) this.#pastPoses.add(reading);
-    else this.#pastPoses.clear();
+    if (this.#arm) this.#followJoints(this.#arm, kept);
+    this.#tellWatchers();
   }
 
   /** Ignored where forward kinematics tells: two sources of one pose would fight. */
@@ -119,6 +133,7 @@ export class Aligner implements RobotListener {
     if (!kept) return;
     this.#endEffector = kept;
     this.#pastPoses.add(reading);
+    this.#tellWatchers();
   }
 
   onGripper(reading: GripperReading): void {
@@ -161,6 +176,7 @@ export class Aligner implements RobotListener {
     this.#pastJoints.clear();
     this.#pastPoses.clear();
     this.#pastGrips.clear();
+    this.#awaitAll();
     this.#beginEpisode(because);
   }
 
@@ -204,6 +220,32 @@ export class Aligner implements RobotListener {
         gripper: this.#pastGrips.at(stampNs),
       },
     };
+  }
+
+  #followJoints(arm: Arm, { reading: joints, receivedNs }: Received<JointReading>): void {
+    const reading = endEffectorFromJoints(arm, this.#config.baseFrame, joints);
+    this.#endEffector = reading && { reading, receivedNs };
+    if (reading) this.#pastPoses.add(reading);
+    else this.#pastPoses.clear();
+  }
+
+  #tellWatchers(): void {
+    if (this.#requiredCameras.length === 0 || this.#awaited.size > 0) return;
+    if (!this.#armReportedUpTo(this.#primaryStampNs())) return;
+    this.#awaitAll();
+    for (const told of this.#watchers) told();
+  }
+
+  #awaitAll(): void {
+    for (const camera of this.#requiredCameras) this.#awaited.add(camera);
+  }
+
+  #armReportedUpTo(stampNs: bigint): boolean {
+    const { joints, endEffector } = this.#config;
+    const reaches = (latest: Received<{ readonly stampNs: bigint }> | null): boolean =>
+      latest !== null && latest.reading.stampNs >= stampNs;
+    if (joints && !reaches(this.#joints)) return false;
+    return !endEffector || this.#arm !== null || reaches(this.#endEffector);
   }
 
   #incomplete(): Reason | null {

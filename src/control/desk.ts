@@ -1,7 +1,8 @@
 /**
  * Where control asks a policy and takes its answers: at most one action and one trace under way, each with its deadline.
- * When an answer counts as having come is the driver's matter (`arrival`): as soon as it is there in real time, at a
- * fixed latency in lock-step.
+ * When it asks, and when an answer counts as having come, is the driver's matter (`arrival`): in real time as soon as there
+ * is a new picture and as soon as the answer is there; in lock-step at ticks, and at a fixed latency. Answers are taken at
+ * ticks in either: what moves the arm does so there.
  */
 import { messageOf } from '../errors.js';
 import type { Config } from '../config.js';
@@ -40,14 +41,16 @@ export interface Pending<T> {
   arrived: Answer<T> | null;
 }
 
-/** How a driver lets answers arrive, and how long it waits for them in real time. */
+/** When a driver asks, how it lets answers arrive, and how long it waits for them in real time. */
 export interface Arrival {
+  /** `whenSeen`: pictures are asked about as they come, too. */
+  readonly asks: 'atTicks' | 'whenSeen';
   readonly actionTimeoutMs: number;
   readonly traceTimeoutMs: number;
   /** The answer where it has come by `at`, else null. `latency`: of a lock-step run, s. */
   take<T>(pending: Pending<T>, latency: number, at: Instant): Promise<Answer<T> | null>;
-  /** Called before a request is made, with what is still under way. */
-  beforeRequest(other: Pending<unknown> | null): Promise<void>;
+  /** Called before a request is made at a tick, with what is still under way. */
+  beforeRequest?(other: Pending<unknown> | null): Promise<void>;
 }
 
 export interface DeskOptions {
@@ -65,15 +68,20 @@ export interface DeskOptions {
  * policy, instead of asking about pictures that have waited for their turn.
  */
 const EAGER = 0.9;
+/** Until this share of a period after the last request, a tick leaves it to a picture that is about to come. */
+const PATIENT = 1.1;
 
 export class PolicyDesk {
   readonly #options: DeskOptions;
   #action: Pending<ActionPrediction> | null = null;
   #trace: Pending<TracePrediction> | null = null;
-  #nextActionNs: bigint | null = null;
   #nextComplaintNs: bigint | null = null;
+  #askedNs: bigint | null = null;
   #askedStampNs: bigint | null = null;
   #nextTraceNs: bigint | null = null;
+  /** When the latest picture was there to be asked about, and how long after the one before; steady clock. */
+  #seen: { readonly nowNs: bigint; readonly intervalNs: bigint | null } | null = null;
+  #failure: { readonly error: unknown } | null = null;
   #episode: number;
   /** Real time from request to answer, ms: of answers that are predictions. */
   readonly actionLatencyMs = new Samples();
@@ -86,14 +94,25 @@ export class PolicyDesk {
     options.policy.reset(this.#episode);
   }
 
-  /** Takes what has come, asks for what is due, and takes what came at once. */
+  /**
+   * Takes what has come, asks for what is due, and takes what came at once.
+   * @throws what a policy threw that is not an answer's matter, now or since the last tick.
+   */
   async serve(at: Instant): Promise<void> {
+    if (this.#failure) throw this.#failure.error;
     this.#followEpisode();
     await this.#takeAction(at);
     await this.#takeTrace(at);
     await this.#askAction(at);
     await this.#askTrace(at);
     await this.#takeAction(at);
+  }
+
+  /** Where the driver asks when a picture is seen: does so from now on, until what this returns is called. */
+  attend(): () => void {
+    const { arrival, clock, loop } = this.#options;
+    if (arrival.asks === 'atTicks') return () => undefined;
+    return loop.aligner.watch(() => this.#see(clock.now()));
   }
 
   /** Resolves when nothing is under way any more; answers that come meanwhile are dropped. */
@@ -133,20 +152,56 @@ export class PolicyDesk {
     loop.tell(at, () => observer?.onTrace?.(told, observation, at));
   }
 
+  /** Within a reading of the robot's, which must not hear of what goes wrong here: the next tick does. */
+  #see(at: Instant): void {
+    try {
+      const intervalNs = this.#seen && at.nowNs - this.#seen.nowNs;
+      this.#seen = { nowNs: at.nowNs, intervalNs };
+      this.#followEpisode();
+      if (this.#action || !this.#isActionDue(EAGER, at)) return;
+      const observed = this.#options.loop.aligner.observe();
+      if (observed.ok && this.#isNew(observed.observation))
+        this.#requestAction(observed.observation, at);
+    } catch (error) {
+      this.#failure ??= { error };
+    }
+  }
+
   /** Where the observation is not complete, or is the one that was asked about last, each tick tries again. */
   async #askAction(at: Instant): Promise<void> {
-    const { arrival, config, loop, observer, policy } = this.#options;
-    if (this.#action || !isDue(this.#nextActionNs, at)) return;
+    const { arrival, loop } = this.#options;
+    if (this.#action || !this.#isActionDue(EAGER, at)) return;
     const observed = loop.aligner.observe();
     if (!observed.ok) {
       this.#complain(observed.reason, at);
       return;
     }
     const { observation } = observed;
-    if (observation.stampNs === this.#askedStampNs) return;
+    if (!this.#isNew(observation) || this.#isAboutToSee(at)) return;
+    await arrival.beforeRequest?.(this.#trace);
+    this.#requestAction(observation, at);
+  }
+
+  /** Whether a picture that has waited is better left: a newer one comes when a period is over, a tenth late at most. */
+  #isAboutToSee(at: Instant): boolean {
+    if (this.#seen?.intervalNs == null || this.#isActionDue(PATIENT, at)) return false;
+    const nextNs = this.#seen.nowNs + this.#seen.intervalNs;
+    return !this.#isActionDue(PATIENT, { ...at, nowNs: nextNs });
+  }
+
+  #isActionDue(share: number, { nowNs }: Instant): boolean {
+    const { policyPeriod } = this.#options.config.control;
+    return this.#askedNs === null || nowNs >= this.#askedNs + nsFromSeconds(share * policyPeriod);
+  }
+
+  #isNew({ stampNs }: Observation): boolean {
+    return stampNs !== this.#askedStampNs;
+  }
+
+  #requestAction(observation: Observation, at: Instant): void {
+    const { arrival, loop, observer, policy } = this.#options;
+    this.#askedNs = at.nowNs;
     this.#askedStampNs = observation.stampNs;
-    this.#nextActionNs = at.nowNs + nsFromSeconds(EAGER * config.control.policyPeriod);
-    await arrival.beforeRequest(this.#trace);
     loop.tell(at, () => observer?.onRequest?.(observation, at));
     this.#action = this.#ask(
       { observation, requestedNs: at.nowNs },
@@ -172,7 +227,7 @@ export class PolicyDesk {
     const observed = loop.aligner.observe();
     if (!observed.ok) return;
     const { observation } = observed;
-    await arrival.beforeRequest(this.#action);
+    await arrival.beforeRequest?.(this.#action);
     this.#trace = this.#ask(
       { observation, requestedNs: at.nowNs },
       (timeoutMs) => policy.requestTrace!(observation, traces.what(observation), timeoutMs),

@@ -70,6 +70,7 @@ export async function runLockstep(options: LockstepOptions): Promise<LockstepRes
 }
 
 const arrival: Arrival = {
+  asks: 'atTicks',
   actionTimeoutMs: PATIENCE_MS,
   traceTimeoutMs: PATIENCE_MS,
   take: async (pending, latency, at) => {

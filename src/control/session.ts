@@ -87,14 +87,19 @@ async function activate(
 }
 
 async function tickUntilEnd({ loop, desk, pace, until, maxTicks }: SessionOptions): Promise<Ended> {
-  for (let ticks = 1; ; ticks++) {
-    const at = await pace();
-    await desk.serve(at);
-    loop.tick(at);
-    const because = until(at);
-    if (because !== null) return { ended: 'until', because, ticks };
-    if (ticks >= maxTicks)
-      return { ended: 'maxTicks', because: `${maxTicks} control ticks are over`, ticks };
+  const leave = desk.attend();
+  try {
+    for (let ticks = 1; ; ticks++) {
+      const at = await pace();
+      await desk.serve(at);
+      loop.tick(at);
+      const because = until(at);
+      if (because !== null) return { ended: 'until', because, ticks };
+      if (ticks >= maxTicks)
+        return { ended: 'maxTicks', because: `${maxTicks} control ticks are over`, ticks };
+    }
+  } finally {
+    leave();
   }
 }
 

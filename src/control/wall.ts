@@ -1,6 +1,6 @@
 /**
- * Drives a robot in real time: control ticks on a fixed grid of the steady clock, the policy asked when it is due and
- * free, answers played when they come.
+ * Drives a robot in real time: control ticks on a fixed grid of the steady clock, the policy asked when a picture comes and
+ * it is due and free, its answer played from the first tick after it has come.
  */
 import { messageOf } from '../errors.js';
 import type { Config } from '../config.js';
@@ -76,10 +76,10 @@ export async function runWall(options: WallOptions): Promise<WallResult> {
 
 function arrivalInRealTime({ control }: Config): Arrival {
   return {
+    asks: 'whenSeen',
     actionTimeoutMs: control.actionDeadlineMs,
     traceTimeoutMs: control.traceDeadlineMs,
     take: (pending) => Promise.resolve(pending.arrived),
-    beforeRequest: () => Promise.resolve(),
   };
 }
 

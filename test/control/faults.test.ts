@@ -121,7 +121,8 @@ describe('a policy that fails', () => {
     scene.policy.answer = towards(FAR);
     await scene.clock.pass(1200n * MS);
     expect(scene.policy.asked.length).toBeGreaterThan(asked + 1);
-    expect(scene.speed()).toBeGreaterThan(0);
+    const { translation } = forward(testArm, scene.robot.position);
+    expect(vec3.distance(translation, FAR)).toBeLessThan(2e-3);
     await scene.end();
   });
 
@@ -143,7 +144,7 @@ describe('a policy that fails', () => {
         refusal: { kind: 'malformedAnswer', message: 'got "The robot should", expected 7 actions' },
       });
     await scene.clock.pass(1000n * MS);
-    expect(scene.loop.counts.get('malformedAnswer')).toBe(6);
+    expect(scene.loop.counts.get('malformedAnswer')).toBe(5);
     expect(scene.speed()).toBeLessThan(1e-6);
     expect(scene.whyHalted()).toEqual([
       'Coming to rest: got "The robot should", expected 7 actions.',
