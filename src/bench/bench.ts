@@ -11,7 +11,6 @@ import { Aligner } from '../control/align.js';
 import type { Clock } from '../control/clock.js';
 import type { TraceSchedule } from '../control/desk.js';
 import { ControlLoop } from '../control/loop.js';
-import type { Samples } from '../control/samples.js';
 import { runWall } from '../control/wall.js';
 import { MismatchError } from '../errors.js';
 import { idsFromText } from '../model/answerText.js';
@@ -27,7 +26,8 @@ import { GuardLog } from '../safety/guardLog.js';
 import type { Mark } from '../types.js';
 import { BenchRobot } from './benchRobot.js';
 import { makeCameras, type BenchCamera } from './cameras.js';
-import { MeasuredPolicy, type Spread, type Stages } from './measuredPolicy.js';
+import { MeasuredPolicy, type Stages } from './measuredPolicy.js';
+import { larger, spreadOfSamples, type Spread } from './spread.js';
 
 export interface BenchOptions {
   readonly model: string;
@@ -72,8 +72,8 @@ export interface BenchResult {
   readonly controlJitterMs: Spread;
   /** Control ticks left out, of both phases together. */
   readonly missedTicks: number;
-  /** Action latency with traces beside it, over without; p99. */
-  readonly actionP99Ratio: number;
+  /** Action latency with traces beside it, over without; null where either phase is too short for a p99. */
+  readonly actionP99Ratio: number | null;
   readonly stages: PhaseResult['stages'];
   readonly decoding: {
     readonly step: DecodingRate;
@@ -146,7 +146,7 @@ export async function runBench(options: BenchOptions): Promise<BenchResult> {
       tracesPerSecond,
       controlJitterMs: larger(alone.controlJitterMs, withTraces.controlJitterMs),
       missedTicks: alone.missedTicks + withTraces.missedTicks,
-      actionP99Ratio: withTraces.actionLatencyMs.p99 / alone.actionLatencyMs.p99,
+      actionP99Ratio: p99Ratio(withTraces.actionLatencyMs, alone.actionLatencyMs),
       stages,
       decoding,
       rssMb,
@@ -196,9 +196,9 @@ async function runPhase(
   return {
     actionsPerSecond: actions / took,
     tracesPerSecond: traceCount / took,
-    actionLatencyMs: spreadOf(run.actionLatencyMs),
-    traceLatencyMs: run.traceLatencyMs.count > 0 ? spreadOf(run.traceLatencyMs) : null,
-    controlJitterMs: spreadOf(run.jitterMs),
+    actionLatencyMs: spreadOfSamples(run.actionLatencyMs),
+    traceLatencyMs: run.traceLatencyMs.count > 0 ? spreadOfSamples(run.traceLatencyMs) : null,
+    controlJitterMs: spreadOfSamples(run.jitterMs),
     missedTicks: run.missedTicks,
     failures: policy.failures,
     reasons: Object.fromEntries([...guard.counts, ...loop.counts]),
@@ -266,13 +266,8 @@ function traceSchedule({ name, height, width }: BenchCamera): TraceSchedule {
   return { period: tracePeriod, lockstepLatency: 0, what: () => ({ camera: name, marks }) };
 }
 
-function spreadOf(samples: Samples): Spread {
-  return { p50: samples.percentile(50) ?? NaN, p99: samples.percentile(99) ?? NaN };
-}
-
-function larger(a: Spread, b: Spread): Spread {
-  return { p50: Math.max(a.p50, b.p50), p99: Math.max(a.p99, b.p99) };
-}
+const p99Ratio = (a: Spread, b: Spread): number | null =>
+  a.p99 === null || b.p99 === null ? null : a.p99 / b.p99;
 
 function loadSentence({ stage, fraction }: LoadProgress): string {
   return `loading the model: ${stage} ${Math.round(100 * fraction)} %`;

@@ -3,7 +3,6 @@
  * the weights say, so that control plans, solves and guards as it does on a robot.
  */
 import type { ModelClient } from '../model/client.js';
-import { percentile } from '../math/statistics.js';
 import type {
   ActionPrediction,
   Answer,
@@ -13,12 +12,9 @@ import type {
   TracePrediction,
 } from '../types.js';
 import type { Policy, TraceRequest } from '../control/policy.js';
+import { spreadOf, type Spread } from './spread.js';
 
-/** Percentiles, ms. */
-export interface Spread {
-  readonly p50: number;
-  readonly p99: number;
-}
+/** ms */
 export type Stages = Readonly<Record<keyof Timing, Spread>>;
 
 const stageNames = ['decodeMs', 'preprocessMs', 'visionMs', 'generateMs', 'totalMs'] as const;
@@ -52,11 +48,8 @@ export class MeasuredPolicy implements Policy {
   stages(kind: 'action' | 'trace'): Stages | null {
     const timings = kind === 'action' ? this.#actions : this.#traces;
     if (timings.length === 0) return null;
-    const spreadOf = (stage: keyof Timing): Spread => {
-      const values = timings.map((timing) => timing[stage]);
-      return { p50: percentile(values, 0.5), p99: percentile(values, 0.99) };
-    };
-    return Object.fromEntries(stageNames.map((name) => [name, spreadOf(name)])) as Stages;
+    const of = (stage: keyof Timing): Spread => spreadOf(timings.map((timing) => timing[stage]));
+    return Object.fromEntries(stageNames.map((name) => [name, of(name)])) as Stages;
   }
 
   forget(): void {

@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { graphsFolder } from '../convert/build.js';
 import type { SyntheticName } from '../convert/syntheticFolder.js';
 import type { WeightFormat } from '../convert/weightStore.js';
-import { percentile } from '../math/statistics.js';
 import type { GenerationRequest } from '../model/generation.js';
 import { Predictor, readModelParts } from '../model/predictor.js';
 import type { ModelSettings } from '../model/protocol.js';
@@ -19,6 +18,8 @@ import type { Observation, Timing } from '../types.js';
 import { answerCost, type AnswerCost } from './answerCost.js';
 import { makeCameras } from './cameras.js';
 import { measureBounds, type MachineBounds } from './machineBounds.js';
+import { publicTextTokens, withTextTokens } from './publicPrompt.js';
+import { spreadOf, type Spread } from './spread.js';
 import { makeSyntheticModel, type SyntheticModel } from './syntheticModel.js';
 
 export interface SyntheticBenchOptions {
@@ -38,11 +39,6 @@ export interface SyntheticBenchOptions {
   readonly clock: 'wall' | 'cpu';
   readonly nowNs: () => bigint;
   readonly say: (line: string) => void;
-}
-
-export interface Spread {
-  readonly p50: number;
-  readonly p99: number;
 }
 
 /** MB (1e6). Resident memory counts pages of mapped weight files, which the system may drop; anonymous memory does not. */
@@ -169,7 +165,7 @@ async function measure(
   // 4. Answers, and their parts.
   try {
     const asked: GenerationRequest[] = [];
-    const predictor = predictorOf(folder, watched(runtime, asked), options);
+    const predictor = predictorOf(folder, watched(runtime, publicTextTokens[name], asked), options);
     const observation = await observationFor();
     const timings: Timing[] = [];
     const prefills: number[] = [];
@@ -245,10 +241,11 @@ function shares(
   };
 }
 
-/** Remembers what it is asked to generate. */
-function watched(runtime: Runtime, asked: GenerationRequest[]): Runtime {
+/** Is asked with prompts of the public length, and remembers them. */
+function watched(runtime: Runtime, textTokens: number, asked: GenerationRequest[]): Runtime {
   const { generator } = runtime;
-  const generate: typeof generator.generate = (request) => {
+  const generate: typeof generator.generate = (given) => {
+    const request = withTextTokens(given, textTokens);
     asked.push(request);
     return generator.generate(request);
   };
@@ -335,11 +332,6 @@ function statusKb(name: string): number | null {
     return null;
   }
 }
-
-const spreadOf = (values: readonly number[]): Spread => ({
-  p50: percentile(values, 0.5),
-  p99: percentile(values, 0.99),
-});
 
 const secondsSince = (started: bigint, nowNs: () => bigint): number =>
   Number(nowNs() - started) / 1e9;

@@ -1,7 +1,8 @@
 /** `magma-vla bench --synthetic`: options in, a table on stderr. */
 import { join } from 'node:path';
 import { Option, type Command } from 'commander';
-import { benchSynthetic, type Spread, type SyntheticBenchResult } from '../bench/synthetic.js';
+import { slowest, type Spread } from '../bench/spread.js';
+import { benchSynthetic, type SyntheticBenchResult } from '../bench/synthetic.js';
 import { syntheticNames, type SyntheticName } from '../convert/syntheticFolder.js';
 import { ConfigError } from '../errors.js';
 import type { ProviderSetting } from '../model/session.js';
@@ -94,7 +95,7 @@ function cpuNs(): bigint {
 
 export function syntheticBenchTable(result: SyntheticBenchResult): string {
   const { format, memory, bounds, shareOfBound: share } = result;
-  const ms = ({ p50, p99 }: Spread): string => `${p50.toFixed(1)} ms (p99 ${p99.toFixed(1)})`;
+  const ms = (spread: Spread): string => `${spread.p50.toFixed(1)} ms (${slowest(spread)})`;
   const percent = (value: number, of: string): string => `${(100 * value).toFixed(0)} % of ${of}`;
   // 8-bit products of whole-number weights may be faster than the products that were measured.
   const products = `its products in ${format.compute}`;
