@@ -2,13 +2,14 @@
  * A model folder of a public architecture at its public sizes, or with fewer layers, whose weights are random: what a
  * machine can be measured with before anything is downloaded. No checkpoint is written in between.
  */
-import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { graphsFolder } from '../convert/build.js';
 import type { CheckpointConfig } from '../convert/checkpointConfig.js';
 import { contractFromCheckpoint } from '../convert/contractFromCheckpoint.js';
 import { builderVersion, planGraphs } from '../convert/graphPlan.js';
 import { everyTensor } from '../convert/keyLayout.js';
+import { makeFolder } from '../convert/newFolder.js';
 import {
   writeSmallFiles,
   type SyntheticName,
@@ -65,7 +66,7 @@ export function makeSyntheticModel(
   }
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
-  mkdirSync(join(partial, graphsFolder), { recursive: true });
+  makeFolder(join(partial, graphsFolder));
   writeSmallFiles(join(partial, 'source'), options.name, options);
   const { files, config } = contractOf(join(partial, 'source'), options.name);
   for (const [name, text] of Object.entries(files)) writeFileSync(join(partial, name), text);

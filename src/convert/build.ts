@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import {
   closeSync,
   existsSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readFileSync,
@@ -23,6 +22,7 @@ import { graphFiles, graphManifestSchema } from '../model/graphs.js';
 import { checkpointFiles, openCheckpoint } from './checkpoint.js';
 import { readCheckpointConfig, type CheckpointLayout } from './checkpointConfig.js';
 import { builderVersion, planGraphs } from './graphPlan.js';
+import { makeFolder } from './newFolder.js';
 import { Scratch } from './scratch.js';
 import { runJob } from './tensorJob.js';
 import { plainFormat } from './weightStore.js';
@@ -84,7 +84,7 @@ export function buildGraphs(
   );
   const folder = join(cache, sha256);
   if (isComplete(folder)) return { folder, origin: 'cache' };
-  mkdirSync(cache, { recursive: true });
+  makeFolder(cache);
   const temporary = mkdtempSync(join(cache, `.${sha256.slice(0, 12)}-`));
   try {
     writeGraphs(model, layout, temporary, sha256, onProgress);

@@ -2,11 +2,12 @@
  * A Hugging Face-style folder with random weights, and the small files, tensors and shards of a public checkpoint: for
  * whoever wants to try the path, or to measure a machine, before or without downloading it.
  */
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../errors.js';
 import { contractFromCheckpoint } from './contractFromCheckpoint.js';
 import { everyTensor, type TensorSpec } from './keyLayout.js';
+import { makeFolder } from './newFolder.js';
 import { magmaFiles, openVlaFiles, type SyntheticFiles } from './syntheticFiles.js';
 import { writeSyntheticShards } from './syntheticShards.js';
 import type { CheckpointConfig } from './checkpointConfig.js';
@@ -73,7 +74,7 @@ export function writeSmallFiles(
   { size, layers }: SyntheticSize,
 ): readonly TensorSpec[] {
   const files = models[name].files(size, layers);
-  mkdirSync(path, { recursive: true });
+  makeFolder(path);
   for (const [file, text] of Object.entries(files)) writeFileSync(join(path, file), text);
   return everyTensor(syntheticConfig(path, name));
 }

@@ -3,10 +3,11 @@
  * (tensors in the module's order, a new file where the next one would not fit), each file sorted by key as the safetensors
  * library writes it, with `model.safetensors.index.json` beside them. Streams: no tensor is ever whole in memory.
  */
-import { closeSync, mkdirSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { messageOf } from '../errors.js';
 import type { TensorSpec } from './keyLayout.js';
+import { makeFolder } from './newFolder.js';
 import { StorageError } from './storageError.js';
 import { elementsOf, syntheticWeights, type SyntheticWeights } from './syntheticWeights.js';
 
@@ -30,7 +31,7 @@ export function writeSyntheticShards(
   { seed, maxShardBytes }: ShardOptions,
   onProgress: (fraction: number) => void,
 ): readonly string[] {
-  mkdirSync(folder, { recursive: true });
+  makeFolder(folder);
   const shards = shardsOf(tensors, maxShardBytes);
   const weights = syntheticWeights(seed);
   const total = totalOf(tensors);
