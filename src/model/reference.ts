@@ -4,7 +4,6 @@
  * damaged weight is found before an arm moves, and the step graph need not be loaded where another one does the work.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
 import {
@@ -20,6 +19,7 @@ import {
 } from './decoding.js';
 import { graphFiles, type GraphManifest } from './graphs.js';
 import { parseJson } from './parseJson.js';
+import { processorName } from './processor.js';
 import { chooseProvider, openSession, runtimeVersion } from './session.js';
 
 const prompt = z.strictObject({
@@ -105,7 +105,7 @@ export function isOfThisMachine({ recordedBy }: Reference): boolean {
 }
 
 function recorder(): Reference['recordedBy'] {
-  return { runtime: runtimeVersion, processor: cpus()[0]?.model ?? process.arch };
+  return { runtime: runtimeVersion, processor: processorName() };
 }
 
 async function recordPrompt(
