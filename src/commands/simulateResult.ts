@@ -40,6 +40,8 @@ export interface SimulateResult {
   readonly episodes: number;
   readonly seed: number;
   readonly success: Rate & { readonly byFamily: Rates };
+  /** Indices of the episodes that were no success: runs of the same seed are compared episode by episode. */
+  readonly failed: readonly number[];
   /** Of suites with several kinds of scenes, and of disturbed runs; else empty. */
   readonly byScenery: Rates;
   readonly byDisturbance: Rates;
@@ -103,6 +105,7 @@ export function resultOf(facts: RunFacts, records: readonly EpisodeRecord[]): Si
     episodes: records.length,
     seed,
     success: { ...rateOf(records), byFamily: ratesBy(records, ({ family }) => family) },
+    failed: records.flatMap(({ index, outcome }) => (outcome === 'success' ? [] : [index])),
     byScenery: sceneries ? ratesBy(records, ({ scenery }) => scenery) : {},
     byDisturbance: ratesBy(records, ({ disturbed }) => disturbed?.kind ?? null),
     wrongObject: count(records, 'wrongObject'),

@@ -124,7 +124,7 @@ describe('Recovery', () => {
     const result = await simulate({
       ...{ ...expert, config: alone, policy: dithering(), episodes: 1, longest: 3 },
     });
-    expect(result).toMatchObject({ recoveries: {}, gaveUp: 0, timeouts: 1 });
+    expect(result).toMatchObject({ recoveries: {}, gaveUp: 0, timeouts: 1, failed: [0] });
   });
 
   it('leaves the confidence to be judged: 0.7, and nothing came of it', async () => {
@@ -150,6 +150,7 @@ describe('A run of several kinds of episodes', () => {
     expect(whole.suite).toEqual({ name: 'extended', version: 1 });
     expect(Object.keys(whole.success.byFamily)).toEqual(['reach', 'hold']);
     expect(whole.success.successes).toBe(4);
+    expect(whole.failed).toEqual([]);
     const again: number[] = [];
     const resumed = await simulate({
       ...run,

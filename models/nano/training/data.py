@@ -28,6 +28,9 @@ class Codec:
         self.v = contract["answers"]["action"]["vocabulary"]
         self.low = np.array([f["min"] for f in contract["state"]])
         self.high = np.array([f["max"] for f in contract["state"]])
+        # The question about traces says where each mark is.
+        segments = contract["prompts"].get("trace", {"segments": []})["segments"]
+        self.tells_places = any("places" in segment for segment in segments)
         self.tokenizer = Tokenizer.from_file(f"{folder}/tokenizer.json")
         special = self.tokenizer.token_to_id
         self.bos, self.eos = special("<|begin_of_text|>"), special("<|end_of_text|>")
@@ -57,19 +60,27 @@ class Frames:
     """All shards, frames memory-mapped. Labels: one action per instruction of the frame's scene.
 
     The names of things are those that the labels give points of: `first` (of the weights to start from, in their order),
-    then new ones by the alphabet."""
+    then new ones by the alphabet. `only`: a regular expression; labels whose instruction does not match are left out, and
+    frames in which something else was being done."""
 
-    def __init__(self, folders, codec, size, first=()):
-        self.codec, self.images = codec, []
-        instructions, rows = {}, []
-        for folder in folders:
+    def __init__(self, folders, codec, size, first=(), only=""):
+        self.codec, self.size, self.images = codec, size, []
+        instructions, rows, places, counts = {}, [], [], []
+        for shard, folder in enumerate(folders):
             lines = open(f"{folder}/labels.jsonl").read().splitlines()
             n = min(len(lines), os.path.getsize(f"{folder}/frames.rgb") // (size * size * 3))
             self.images.append(np.memmap(f"{folder}/frames.rgb", np.uint8, "r", shape=(n, size, size, 3)))
-            rows += [json.loads(line) for line in lines[:n]]
-        self.starts = np.cumsum([0] + [len(i) for i in self.images])
+            kept = [(i, row) for i, row in enumerate(map(json.loads, lines[:n])) if re.search(only, row["instruction"])]
+            rows += [row for _, row in kept]
+            places += [(shard, i) for i, _ in kept]
+            counts.append(len(kept))
+        if not rows:
+            raise SystemExit(f"{', '.join(folders)}: no frames{f' whose instruction matches {only}' if only else ''}")
+        for row in rows:
+            row["labels"] = [label for label in row["labels"] if re.search(only, label[0])]
+        self.picture = np.array(places)  # [n, 2]: shard, and which picture of its frames.rgb
+        self.starts = np.cumsum([0] + counts)
         self.names = [*first, *sorted({name for row in rows for name, _, _ in row["points"]} - set(first))]
-        number = {name: i for i, name in enumerate(self.names)}
         n, k = len(rows), max(len(r["labels"]) for r in rows)
         self.state = np.array([r["state"] for r in rows], np.float32)
         self.episode = np.array([r["episode"] for r in rows])
@@ -85,8 +96,7 @@ class Frames:
                 self.action[i, j] = action
                 if text == row["instruction"]:
                     self.executed[i] = j
-            for name, x, y in row["points"]:
-                self.places[i, number[name]] = x / size, y / size
+            self.places[i] = self.places_of([(name, x / size, y / size) for name, x, y in row["points"]])
         self.points = self.places[:, :-1]
         self.texts = list(instructions)
         ids = [codec.ids(f" {text}?") for text in self.texts]
@@ -94,6 +104,13 @@ class Frames:
         self.longest_text = int(self.text_length.max())  # tokens, the question mark one of them
         self.text_ids = np.array([i + [0] * (self.longest_text - len(i)) for i in ids])
         self.text_things = np.array([self.things_of(text) for text in self.texts])
+
+    def places_of(self, points):
+        """[[name, x, y], ...] as shares of the picture -> [names + 1, 2], not a number where a thing is absent."""
+        out = np.full((len(self.names) + 1, 2), np.nan, np.float32)
+        for name, x, y in points:
+            out[self.names.index(name)] = x, y
+        return out
 
     def things_of(self, text):
         """The first and the last thing that an instruction names, as indices into `places`. One thing counts twice; of
@@ -106,5 +123,4 @@ class Frames:
         return len(self.state)
 
     def pixels(self, index):
-        shard = np.searchsorted(self.starts, index, "right") - 1
-        return np.stack([self.images[s][i - self.starts[s]] for s, i in zip(shard, index)])
+        return np.stack([self.images[s][i] for s, i in self.picture[index]])

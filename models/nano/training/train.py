@@ -26,6 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from data import Codec, Frames, placed
 from model import Magma, causal, fourier_init
+from model_folder import copy_model
 from traces import Traces
 
 MEAN = torch.tensor([0.48145466, 0.4578275, 0.40821073]).view(1, 3, 1, 1)
@@ -56,6 +57,11 @@ def parse():
     p.add_argument("--select-episodes", type=int, default=60)
     p.add_argument("--select-seed", type=int, default=900, help="of the scenes that choose between weights; never one that reports them")
     p.add_argument("--magma-vla", default="node dist/main.js", help="how the simulation is called")
+    p.add_argument("--minutes", type=float, default=0, help="length in minutes of this process's processor time (cuda: of time) instead of --steps")
+    p.add_argument("--only", default="", metavar="REGEX", help="train on instructions that match, such as '^(put|push) '")
+    p.add_argument("--trace-pictures", choices=["marked", "plain"], default="marked", help="what is seen where traces are asked for; plain is for comparison")
+    p.add_argument("--place-loss", type=float, default=1.0, help="weight of the training-only losses about where things are")
+    p.add_argument("--every", type=float, default=120, metavar="SECONDS", help="between checks on held-out frames; 0: none, and no state until the end")
     p.add_argument("--favour", type=float, default=1.0, help="how much likelier a frame of the last folder is drawn")
     return p.parse_args()
 
@@ -70,13 +76,16 @@ class Where(nn.Module):
         self.digit, self.mark = nn.Linear(d, 10 * 3), nn.Linear(d, 2)
 
     def numbered(self, features, heard, marks, at):
-        """Marked images: which cell holds mark k (features [m, g, g, d]), and the decoder's word for its place [m, 3, d]."""
+        """Which cell holds mark k (features [m, g, g, d]; None where no marks are drawn), and the decoder's word for its
+        place [m, 3, d]."""
+        error = (self.mark(heard.float()) - (at * 4 - 2)[:, None]).abs().sum(-1).mean()
+        if features is None:
+            return error, error * 16
         m, g, _, d = features.shape
         out = self.digit(features.reshape(m, g * g, d)).view(m, g * g, 10, 3)[torch.arange(m), :, marks]
         cell = (at * g).floor().clamp(0, g - 1)
         index = (cell[:, 1] * g + cell[:, 0]).long()
         offset = (out[torch.arange(m), index, 1:] - (at * g - cell - 0.5)).abs().sum(-1).mean()
-        error = (self.mark(heard.float()) - (at * 4 - 2)[:, None]).abs().sum(-1).mean()
         return 0.3 * F.cross_entropy(out[..., 0], index) + 0.3 * offset + error, error * 16
 
     def spoken_of(self, hidden, points):
@@ -183,7 +192,7 @@ class ActionBatches:
             placed(things),
         )
 
-    def loss(self, index, rng, where):
+    def loss(self, index, rng, where, places):
         f, c, m = self.frames, self.codec, self.model
         ids, bins, at, asked, things = self.draw(index, rng, True)
         pixels = to_input(f.pixels(index), True)
@@ -203,7 +212,7 @@ class ActionBatches:
         position, error = where(features, placed(f.points[index]))
         spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
         weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 0.7, 1.5])
-        loss = (action * weight).mean() + 0.1 * end.mean() + 0.3 * position + 0.5 * spoken
+        loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken)
         return loss, {"action": action.mean((0, 1)).tolist(), "where_px": error.item(), "spoken_px": spoken.item() * 16}
 
 
@@ -269,7 +278,7 @@ def main():
     begun = f"{a.out}/state.pt" if goes_on else a.init if a.init and a.init.endswith(".pt") else None
     state = torch.load(begun, map_location=a.device) if begun else {"names": []}
     theirs = state.get("names", FIRST_NAMES)
-    frames = Frames(a.data, codec, size, theirs)
+    frames = Frames(a.data, codec, size, theirs, a.only)
     if goes_on and frames.names != theirs:
         raise SystemExit(f"--resume: data with {', '.join(frames.names)}, expected those of {begun}: {', '.join(theirs)}; --init takes other data")
     first = frames.starts[1]
@@ -290,14 +299,14 @@ def main():
         model.load_state_dict({k: v.float() for k, v in load_file(a.init, a.device).items()})
     mean = copy.deepcopy(model)
     actions = ActionBatches(model, codec, frames, a.branches)
-    traces = Traces(model, codec, a.data, to_input, set(held_episodes.tolist()), frames.names, size)
-    share = a.trace_share if traces.rows else 0
+    traces = Traces(model, codec, frames, a.data, to_input, set(held_episodes.tolist()), a.trace_pictures) if a.trace_share > 0 else None
+    share = a.trace_share if traces and traces.rows else 0
     parameters = [*model.parameters(), *where.parameters()]
     optimiser = torch.optim.AdamW(
         [{"params": [p for p in parameters if p.dim() >= 2], "weight_decay": 0.05}, {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0}],
         a.lr, betas=(0.9, 0.98),
     )
-    print(f"{len(frames)} frames, {len(traces.rows)} of them marked, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
+    print(f"{len(frames)} frames, {len(traces.rows) if traces else 0} traces, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters", flush=True)
     step = 0
     if goes_on:
         for part, key in ((model, "model"), (mean, "mean"), (where, "where"), (optimiser, "optimiser")):
@@ -309,16 +318,20 @@ def main():
     log.write(json.dumps({"torch": torch.__version__, "frames": len(frames), "from": step, **vars(a)}) + "\n")
     selection = Selection(a) if a.select > 0 else None
     first_step, start, seen, spoken, smooth = step, time.time(), 0, time.time(), {}
-    while step < a.steps:
-        part = step / a.steps
+    now = time.perf_counter if a.device.startswith("cuda") else time.process_time
+    spent, asked = state.get("spent", 0.0) if goes_on else 0.0, 0
+    done = lambda: spent / (60 * a.minutes) if a.minutes > 0 else step / a.steps
+    while (part := done()) < 1:
+        begun_at = now()
         lr = a.lr * min(1, (step + 1) / 150) * (a.final_lr + (1 - a.final_lr) * 0.5 * (1 + math.cos(math.pi * part)))
         for group in optimiser.param_groups:
             group["lr"] = lr
         if share > 0 and rng.random() < share:
-            loss, numbers = traces.loss(a.batch, rng, where)
+            asked += a.batch
+            loss, numbers = traces.loss(a.batch, rng, where, a.place_loss)
         else:
             index = train[np.searchsorted(chance, rng.random(a.batch)).clip(0, len(train) - 1)]
-            loss, numbers = actions.loss(index, rng, where)
+            loss, numbers = actions.loss(index, rng, where, a.place_loss)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -326,26 +339,27 @@ def main():
         decay = min(0.998, (step + 1) / (step + 20))
         with torch.no_grad():
             torch._foreach_lerp_(list(mean.parameters()), list(model.parameters()), 1 - decay)
-        step, seen = step + 1, seen + a.batch
+        step, seen, spent = step + 1, seen + a.batch, spent + now() - begun_at
         for key, value in numbers.items():
             value = np.array(value)
             smooth[key] = value if key not in smooth else 0.97 * smooth[key] + 0.03 * value
-        if step - first_step in (10, 50) or time.time() - spoken > 120:
+        if step - first_step in (10, 50) or (a.every and time.time() - spoken > a.every):
             spoken = time.time()
             line = {"s": round(spoken - start), "step": step, "seen": seen, "per_s": round(seen / (spoken - start), 1), "lr": round(lr, 6)}
             line |= {k: np.round(v, 3).tolist() for k, v in smooth.items()}
             if step - first_step > 50:
                 line["held_out"] = validate(mean, codec, frames, held[::8])
-                save(a.out, step, frames.names, mean, model, where, optimiser)
+                save(a.out, {"step": step, "spent": spent, "names": frames.names}, mean, model, where, optimiser)
             if selection:
                 line |= selection.poll(step)
             print(json.dumps(line), flush=True)
             log.write(json.dumps(line) + "\n")
             log.flush()
-    save(a.out, step, frames.names, mean, model, where, optimiser)
+    save(a.out, {"step": step, "spent": spent, "names": frames.names}, mean, model, where, optimiser)
     if selection:
         print(json.dumps(selection.finish(step)), flush=True)
-    print(json.dumps({"done": step, "seen": seen, "held_out": validate(mean, codec, frames, held[::2])}), flush=True)
+    held_out = validate(mean, codec, frames, held[::2]) if a.every else None
+    print(json.dumps({"done": step, "seen": seen, "traces": asked, "s": round(spent, 1), "held_out": held_out}), flush=True)
 
 
 class Selection:
@@ -401,21 +415,12 @@ class Selection:
         return {"closed_loop": line}
 
 
-def copy_model(model, out, folder):
-    """A model folder of the small files of one and the weights of the other."""
-    os.makedirs(folder, exist_ok=True)
-    for name in os.listdir(model):
-        if name.endswith(".json"):
-            shutil.copy(f"{model}/{name}", folder)
-    shutil.copy(f"{out}/model.safetensors", f"{folder}/model.safetensors")
-
-
-def save(out, step, names, mean, model, where, optimiser):
+def save(out, progress, mean, model, where, optimiser):
     half = {k: v.half().contiguous().cpu() for k, v in mean.state_dict().items()}
     save_file(half, f"{out}/model.safetensors.part", metadata={"format": "pt"})
     os.replace(f"{out}/model.safetensors.part", f"{out}/model.safetensors")
     parts = {"mean": mean, "model": model, "where": where, "optimiser": optimiser}
-    torch.save({"step": step, "names": names, **{k: v.state_dict() for k, v in parts.items()}}, f"{out}/state.pt.part")
+    torch.save({**progress, **{k: v.state_dict() for k, v in parts.items()}}, f"{out}/state.pt.part")
     os.replace(f"{out}/state.pt.part", f"{out}/state.pt")
 
 
