@@ -13,7 +13,12 @@ import { Predictor, readModelParts } from '../model/predictor.js';
 import type { ModelSettings } from '../model/protocol.js';
 import { referenceFile } from '../model/reference.js';
 import { openRuntime, type Runtime } from '../model/runtime.js';
-import { chooseProvider, runtimeVersion, type ProviderSetting } from '../model/session.js';
+import {
+  chooseProvider,
+  proveProvider,
+  runtimeVersion,
+  type ProviderSetting,
+} from '../model/session.js';
 import type { Observation, Timing } from '../types.js';
 import { answerCost, type AnswerCost } from './answerCost.js';
 import { makeCameras } from './cameras.js';
@@ -113,6 +118,7 @@ export async function benchSynthetic(
 ): Promise<SyntheticBenchResult> {
   const { name, size, layers, format, folder, nowNs, say } = options;
   const provider = chooseProvider(options.provider);
+  await proveProvider(provider, format.compute);
   // 1. What the machine can do.
   say('measuring memory and matrix products');
   const onDevice = provider.provider !== 'cpu';

@@ -3,7 +3,8 @@
  * inference could hold up, so the graphs run on this thread; prompts, pictures and generation are those of the worker.
  * A node that runs is asked nothing here: whoever needs answers beside it starts this command on a recording.
  */
-import { openGraphs } from '../convert/build.js';
+import { join } from 'node:path';
+import { graphsFolder, openGraphs } from '../convert/build.js';
 import { ConfigError } from '../errors.js';
 import type { Box } from '../image/boxes.js';
 import { marksOfInterest } from '../model/marks.js';
@@ -14,7 +15,7 @@ import {
   type Seen,
   type TextAnswer,
 } from '../model/questions.js';
-import { openRuntime } from '../model/runtime.js';
+import { checkProvider, openRuntime } from '../model/runtime.js';
 import type { ProviderSetting } from '../model/session.js';
 import type { Answer, Mark, RgbImage } from '../types.js';
 import { boxesFrom, pointsFrom } from './askMarks.js';
@@ -104,6 +105,7 @@ export async function ask(
   const readMs = nowMs() - startedMs;
   // 2. The model.
   const progress = loadProgress(say);
+  await checkProvider(join(request.folder, graphsFolder), request.provider);
   const graphs = openGraphs(request.folder, parts.contract, request.cache, progress);
   progress({ stage: 'sessions', fraction: 0 });
   const runtime = await openRuntime(graphs.folder, request);

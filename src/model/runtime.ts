@@ -1,11 +1,18 @@
 /** A folder of graphs → vision encoder and generator, ready to run. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ModelError } from '../errors.js';
 import { openGenerator, type TokenGenerator } from './generation.js';
 import { graphFiles, graphManifestSchema, type GraphManifest } from './graphs.js';
 import { parseJson } from './parseJson.js';
-import { chooseProvider, type ProviderChoice, type SessionSettings } from './session.js';
+import {
+  assertComputes,
+  chooseProvider,
+  proveProvider,
+  type ProviderChoice,
+  type ProviderSetting,
+  type SessionSettings,
+} from './session.js';
 import { openVision, type VisionEncoder } from './vision.js';
 import { assertSeesAsCpu } from './visionCheck.js';
 
@@ -21,6 +28,7 @@ export interface Runtime {
 export async function openRuntime(folder: string, settings: SessionSettings): Promise<Runtime> {
   const manifest = readGraphManifest(folder);
   const provider = chooseProvider(settings.provider);
+  assertComputes(provider, manifest.decoder.keyValueType);
   const vision = await openVision(folder, manifest, provider, settings.threads);
   let generator: TokenGenerator;
   try {
@@ -42,6 +50,16 @@ export async function openRuntime(folder: string, settings: SessionSettings): Pr
       await generator.release();
     },
   };
+}
+
+/**
+ * What `openRuntime` would find wrong with a provider, before anything large is built or read.
+ * @param folder of converted graphs; where none are, they would be built in fp32. @throws ModelError with what to do.
+ */
+export async function checkProvider(folder: string, setting: ProviderSetting): Promise<void> {
+  const isConverted = existsSync(join(folder, graphFiles.manifest));
+  const compute = isConverted ? readGraphManifest(folder).decoder.keyValueType : 'float32';
+  await proveProvider(chooseProvider(setting), compute);
 }
 
 /** @throws ModelError where there is none, ConfigError where it is not one. */

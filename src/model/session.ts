@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
 import { ModelError, messageOf } from '../errors.js';
 import { cudaAdvice, installCuda } from './cudaLibraries.js';
+import type { GraphManifest } from './graphs.js';
 
 export type ProviderSetting = 'auto' | 'cuda' | 'webgpu' | 'cpu';
 
@@ -16,6 +17,8 @@ export interface ProviderChoice {
   readonly provider: 'cuda' | 'webgpu' | 'cpu';
   readonly reason: string;
 }
+
+type KeyValueType = GraphManifest['decoder']['keyValueType'];
 
 export interface SessionSettings {
   readonly provider: ProviderSetting;
@@ -68,6 +71,42 @@ function autoReason(installed: readonly string[]): string {
   const named = others.map((name) => `${name} (${experience[name]})`).join(', ');
   return `auto; installed too, and taken only where provider names it: ${named}`;
 }
+
+/**
+ * What would be found wrong once gigabytes have been read or written, said before: libraries or a device that are not there,
+ * and graphs that a provider has no kernels for. Opens and runs a graph of one addition.
+ * @param compute of the graphs. @throws ModelError with what to do.
+ */
+export async function proveProvider(choice: ProviderChoice, compute: KeyValueType): Promise<void> {
+  const { provider } = choice;
+  assertComputes(choice, compute);
+  if (provider === 'cpu') return;
+  try {
+    const session = await InferenceSession.create(nothingGraph, options(choice, 1, []));
+    try {
+      await session.run({ x: new Tensor('float32', Float32Array.of(1), [1]) });
+    } finally {
+      await session.release();
+    }
+  } catch (error) {
+    const got = messageOf(error).trim();
+    throw new ModelError(`provider ${provider}`, got, adviceFor(provider, got));
+  }
+}
+
+/** @throws ModelError where the provider would leave a part of the graphs to the CPU, and carry its data to and fro. */
+export function assertComputes({ provider }: ProviderChoice, compute: KeyValueType): void {
+  if (provider !== 'cuda' || compute === 'float16') return;
+  const expected =
+    'graphs that compute in fp16: npx magma-vla convert <checkpoint> --out models/<name> --weights int4 --compute fp16, or --weights fp16';
+  throw new ModelError('provider cuda', 'graphs in fp32, for which it has no attention', expected);
+}
+
+/** A ModelProto: y = x + x, of one float. */
+export const nothingGraph = Buffer.from(
+  'CAoSCW1hZ21hX3ZsYTpyCh4KAXgKAXgSBUFkZF8wGgpub2RlX0FkZF8xIgNBZGQKJQoFQWRkXzASAXkaD25vZGVfSWRlbnRpdHlfMiIISWRlbnRpdHkSB25vdGhpbmdaDwoBeBIKCggIARIECgIIAWIPCgF5EgoKCAgBEgQKAggBQgQKABAVQhEKDWNvbS5taWNyb3NvZnQQAQ==',
+  'base64',
+);
 
 /** Of ONNX Runtime. */
 export const runtimeVersion = env.versions.node ?? env.versions.common;

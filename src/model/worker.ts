@@ -2,13 +2,14 @@
  * The inference thread's main: model folder → graphs → predictor → requests served until told to close. This file wires,
  * as main.ts does on its thread, and is the only one of this room that knows the converter.
  */
+import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
-import { openGraphs } from '../convert/build.js';
+import { graphsFolder, openGraphs } from '../convert/build.js';
 import { InputError } from '../errors.js';
 import { Predictor, readModelParts } from './predictor.js';
 import type { FromWorker, ModelFacts, ModelSettings, ToWorker } from './protocol.js';
-import { openRuntime } from './runtime.js';
+import { checkProvider, openRuntime } from './runtime.js';
 import { Scheduler } from './scheduler.js';
 import { warmUp } from './warmUp.js';
 
@@ -23,6 +24,7 @@ async function load(
 ): Promise<{ readonly predictor: Predictor; readonly facts: ModelFacts }> {
   const startedMs = nowMs();
   const parts = readModelParts(settings);
+  await checkProvider(join(settings.folder, graphsFolder), settings.provider);
   const graphs = openGraphs(settings.folder, parts.contract, settings.cache, (progress) =>
     post({ kind: 'progress', progress }),
   );

@@ -1,9 +1,22 @@
 /** Which provider is taken, and what is said where one cannot be. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Graph, modelBytes } from '../../src/convert/onnx.js';
+import { add, rename } from '../../src/convert/ops.js';
 import { cudaAdvice, missingLibraries, neededLibraries } from '../../src/model/cudaLibraries.js';
-import { chooseProvider } from '../../src/model/session.js';
+import { checkProvider, openRuntime } from '../../src/model/runtime.js';
+import {
+  assertComputes,
+  chooseProvider,
+  float32Data,
+  float32Tensor,
+  installedProviders,
+  nothingGraph,
+  openSession,
+  proveProvider,
+} from '../../src/model/session.js';
+import { writeTinyMagma } from '../support/tinyGraphs.js';
 import { temporaryFolder } from '../support/tinyMagma.js';
 
 const temporary = temporaryFolder();
@@ -38,6 +51,61 @@ describe('the provider', () => {
     );
   });
 });
+
+describe('before anything large is read', () => {
+  const cuda = chooseProvider('cuda', ['cpu', 'cuda']);
+  const fp32 = /^provider cuda: got graphs in fp32, .* expected .* --weights int4 --compute fp16/;
+
+  it('graphs in fp32 are refused for CUDA, with the command that makes others', async () => {
+    expect(() => assertComputes(cuda, 'float32')).toThrow(fp32);
+    expect(() => assertComputes(cuda, 'float16')).not.toThrow();
+    await expect(proveProvider(cuda, 'float32')).rejects.toThrow(fp32);
+  });
+
+  it('a provider that is asked for and not installed is refused, whatever the graphs', async () => {
+    if (installedProviders().includes('cuda')) return;
+    const folder = join(temporary.path, 'graphs');
+    mkdirSync(folder);
+    writeTinyMagma(folder, {});
+    for (const graphs of [folder, join(temporary.path, 'not yet built')]) {
+      await expect(checkProvider(graphs, 'cuda')).rejects.toThrow('cuda, which is not installed');
+    }
+    await expect(openRuntime(folder, { provider: 'cuda', threads: 1 })).rejects.toThrow(
+      'cuda, which is not installed',
+    );
+    await expect(checkProvider(folder, 'cpu')).resolves.toBeUndefined();
+  });
+
+  it('a graph is run that does next to nothing', async () => {
+    const g = new Graph('nothing');
+    const x = g.input('x', 'float32', [1]);
+    rename(g, add(g, x, x), 'y');
+    g.output('y', 'float32', [1]);
+    expect(Buffer.from(modelBytes(g)).equals(nothingGraph)).toBe(true);
+    const path = join(temporary.path, 'nothing.onnx');
+    writeFileSync(path, nothingGraph);
+    const session = await openSession(path, chooseProvider('cpu'), 1);
+    const { y } = await session.run({ x: float32Tensor([1], Float32Array.of(1)) }, ['y']);
+    expect(float32Data(y, 'y')).toEqual(Float32Array.of(2));
+    await session.release();
+  });
+
+  const withoutWebGpu = process.platform === 'linux' && !hasVulkan() ? it : it.skip;
+  withoutWebGpu(
+    'a device that is not there is found, with what is needed',
+    async () => {
+      await expect(proveProvider(chooseProvider('webgpu'), 'float32')).rejects.toThrow(
+        /^provider webgpu: got .* expected a GPU with a driver for Vulkan/s,
+      );
+    },
+    60_000,
+  );
+});
+
+/** Whether the loader of Vulkan is where the dynamic linker looks. */
+function hasVulkan(): boolean {
+  return !missingLibraries(libraryThatNeeds(['libvulkan.so.1'])).includes('libvulkan.so.1');
+}
 
 /** A shared library of 64-bit little-endian ELF that needs others and does nothing. */
 function libraryThatNeeds(names: readonly string[]): string {
