@@ -73,6 +73,7 @@ class Where(nn.Module):
         super().__init__()
         self.own, self.find = nn.Linear(d, 2), nn.Linear(d, 5 * names)
         self.spoken = nn.Linear(d, 4)
+        self.direction = nn.Linear(d, 2)
         self.digit, self.mark = nn.Linear(d, 10 * 3), nn.Linear(d, 2)
 
     def numbered(self, features, heard, marks, at):
@@ -94,6 +95,13 @@ class Where(nn.Module):
         at = torch.where(seen[..., None], points, torch.full_like(points, 0.5)) * 4 - 2
         error = (self.spoken(hidden.float()).view(at.shape) - at).abs().sum(-1) * seen
         return error.sum() / seen.sum().clamp(min=1)
+
+    def direction_of(self, hidden, direction):
+        """And which way the named block lies, which looks the same after a quarter turn: [..., d], [...] rad, NaN unknown."""
+        known = torch.isfinite(direction)
+        a = 4 * torch.where(known, direction, torch.zeros_like(direction))
+        error = (self.direction(hidden.float()) - torch.stack([a.cos(), a.sin()], -1)).abs().sum(-1) * known
+        return error.sum() / known.sum().clamp(min=1)
 
     def forward(self, features, points):
         b, g, _, d = features.shape
@@ -190,11 +198,12 @@ class ActionBatches:
             placed(at.reshape(b, -1)),
             placed(np.concatenate([question, at[..., :1]], 2).reshape(b, -1)),
             placed(things),
+            placed(f.direction[rows, choice]),
         )
 
     def loss(self, index, rng, where, places):
         f, c, m = self.frames, self.codec, self.model
-        ids, bins, at, asked, things = self.draw(index, rng, True)
+        ids, bins, at, asked, things, direction = self.draw(index, rng, True)
         pixels = to_input(f.pixels(index), True)
         b = len(index)
         with torch.autocast(pixels.device.type, torch.bfloat16):
@@ -211,9 +220,11 @@ class ActionBatches:
         end = -log[..., 7, c.eos]
         position, error = where(features, placed(f.points[index]))
         spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
-        weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 0.7, 1.5])
-        loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken)
-        return loss, {"action": action.mean((0, 1)).tolist(), "where_px": error.item(), "spoken_px": spoken.item() * 16}
+        turned = where.direction_of(half, direction[..., None].expand(-1, -1, 2))
+        weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 1.2, 1.5])
+        loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken + 0.5 * turned)
+        numbers = {"where_px": error.item(), "spoken_px": spoken.item() * 16, "direction": turned.item()}
+        return loss, {"action": action.mean((0, 1)).tolist(), **numbers}
 
 
 def smoothed(log, bins, v):
