@@ -148,6 +148,8 @@ export interface ActionPrediction {
   readonly chunk: ActionChunk;
   /** 0 … 1: geometric mean probability of the answer's tokens, calibrated where the contract says how. */
   readonly confidence: number;
+  /** The confidence before it was calibrated; absent where it was not. */
+  readonly uncalibrated?: number;
   readonly timing: Timing;
   /** The model's whole answer, its end included; absent where no model answered. */
   readonly tokens?: readonly number[];

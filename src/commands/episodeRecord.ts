@@ -34,6 +34,8 @@ const schema = z.strictObject({
   recoveries: counts,
   /** Of the actions that were played, 0 … 1, four digits. */
   confidences: z.array(z.number()),
+  /** The same before the model's calibration; absent where it has none. */
+  uncalibrated: z.array(z.number()).optional(),
   /** From picture to played action, simulated (lock-step) or real (wall), ms. */
   playedMs: z.array(z.number()),
   traces: z.strictObject({

@@ -180,6 +180,7 @@ class EpisodeWatch {
   readonly #predicted: TracePrediction[] = [];
   readonly #playedMs: number[] = [];
   readonly #confidences: number[] = [];
+  readonly #uncalibrated: number[] = [];
   #answers: AnswerLines | null = null;
   #startNs = 0n;
 
@@ -194,8 +195,10 @@ class EpisodeWatch {
     this.#lines().add(actionFields(answer));
     if (!answer.ok || notPlayed) return;
     this.#playedMs.push(Number(at.stampNs - request.observation.stampNs) / 1e6);
-    const { confidence } = answer.value;
-    if (Number.isFinite(confidence)) this.#confidences.push(Number(confidence.toFixed(4)));
+    const { confidence, uncalibrated } = answer.value;
+    if (!Number.isFinite(confidence)) return;
+    this.#confidences.push(fourDigits(confidence));
+    if (uncalibrated !== undefined) this.#uncalibrated.push(fourDigits(uncalibrated));
   };
 
   readonly onTrace: NonNullable<Observer['onTrace']> = (answer) => {
@@ -218,6 +221,7 @@ class EpisodeWatch {
       refusals: this.#counts.refusals,
       playedMs: this.#playedMs,
       confidences: this.#confidences,
+      ...(this.#uncalibrated.length > 0 && { uncalibrated: this.#uncalibrated }),
       traces: this.#score.sums,
       answers: lines.packed(),
     };
@@ -231,6 +235,10 @@ class EpisodeWatch {
     }
     return this.#answers;
   }
+}
+
+function fourDigits(value: number): number {
+  return Number(value.toFixed(4));
 }
 
 /** Marks given by the caller: the gripper and every block inside the picture, numbered in that order. */

@@ -43,6 +43,7 @@ export function replayReport(
     dimensions: result.notCompared === null ? tracks : [],
     reasons: reasonsOf(replayed),
     galleries: galleriesOf(result, frames),
+    reliability: [],
     tables: [episodeTable(replayed), ...roundTripTable(result), messageTable(result)],
   };
 }

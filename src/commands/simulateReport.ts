@@ -1,10 +1,11 @@
 /** A simulate run → the page a person opens. */
 import { REASONS } from '../safety/reasons.js';
-import type { CountedReason, Frame, RunReport } from '../report/runReport.js';
+import type { CountedReason, Frame, ReliabilityPlot, RunReport } from '../report/runReport.js';
 import type { ShownEpisode } from './album.js';
 import { causes, causeWords } from './cause.js';
 import type { EpisodeRecord } from './episodeRecord.js';
-import type { ConfidenceResult, Rate, SimulateResult } from './simulateResult.js';
+import type { ConfidenceResult, Reliability } from './confidenceResult.js';
+import type { Rate, SimulateResult } from './simulateResult.js';
 import type { TraceError } from './traceScore.js';
 
 export interface SimulateFacts {
@@ -69,10 +70,8 @@ export function simulateReport(
         ),
       ),
     ].filter(({ frames }) => frames.length > 0),
-    tables: [
-      ...(Object.keys(result.causes).length > 0 ? [causeTable(result)] : []),
-      ...(result.confidence ? [reliabilityTable(result.confidence)] : []),
-    ],
+    reliability: result.confidence ? reliabilityPlots(result.confidence) : [],
+    tables: Object.keys(result.causes).length > 0 ? [causeTable(result)] : [],
   };
 }
 
@@ -80,22 +79,28 @@ function rateRow(label: string, { successes, episodes, low, high }: Rate) {
   return { label, successes, trials: episodes, low, high };
 }
 
-/** A reliability plot as numbers. */
-function reliabilityTable({ bins, error }: ConfidenceResult) {
-  return {
-    title: 'What the confidence is worth',
-    note: `Actions in groups of equal size by confidence, and how many of them were part of an episode that succeeded. Off by ${number(100 * error)} % on average; equal columns would be perfect.`,
-    columns: [
-      { label: 'confidence', align: 'right' },
-      { label: 'succeeded', align: 'right' },
-      { label: 'actions', align: 'right' },
-    ],
-    rows: bins.map(({ score, share, count }) => [
-      `${number(100 * score)} %`,
-      `${number(100 * share)} %`,
-      String(count),
-    ]),
-  } as const;
+/** Before and after calibration. A table looks better on the episodes that made it than it is: either half has the other's. */
+function reliabilityPlots({
+  bins,
+  error,
+  uncalibrated,
+  crossFitted,
+}: ConfidenceResult): readonly ReliabilityPlot[] {
+  const plot = (label: string, of: Reliability): ReliabilityPlot => ({
+    label,
+    groups: of.bins,
+    error: of.error,
+  });
+  const told = { bins, error };
+  if (uncalibrated)
+    return [
+      plot('Before calibration', uncalibrated),
+      plot("Calibrated by the model's table", told),
+    ];
+  return [
+    plot('Not calibrated', told),
+    ...(crossFitted ? [plot('Calibrated by other episodes', crossFitted)] : []),
+  ];
 }
 
 function causeTable({ causes: counts, guardStops, episodes }: SimulateResult) {

@@ -1,17 +1,11 @@
 /** Episodes, whoever ran them, → the result of a run: the same bits for the same episodes in whatever order they came. */
 import { createHash } from 'node:crypto';
 import { Samples } from '../control/samples.js';
-import {
-  expectedCalibrationError,
-  fitCalibration,
-  reliability,
-  type Calibration,
-  type ReliabilityBin,
-} from '../math/calibration.js';
 import { wilsonInterval } from '../math/statistics.js';
 import { betweenEpisodesNs, firstStampNs } from '../robot/sim/simRobot.js';
 import { suites, type SuiteName } from '../robot/sim/suites.js';
 import { causes, type Cause } from './cause.js';
+import { confidenceOf, type ConfidenceResult } from './confidenceResult.js';
 import { placedLines, type EpisodeRecord } from './episodeRecord.js';
 import type { Counts } from './runCounts.js';
 import { TraceScore, type TraceError } from './traceScore.js';
@@ -69,15 +63,6 @@ export interface SimulateResult {
   readonly predictionsSha256: string;
 }
 
-export interface ConfidenceResult {
-  /** Actions in tenths, by confidence: mean confidence, and the share whose episode succeeded. */
-  readonly bins: readonly ReliabilityBin[];
-  /** Mean |confidence − share|, 0: calibrated. */
-  readonly error: number;
-  /** For `answers.action.calibration` of a model.json without one; null where confidences do not differ. */
-  readonly calibration: Calibration | null;
-}
-
 export interface RunFacts {
   readonly policy: string;
   readonly clock: 'lockstep' | 'wall';
@@ -128,20 +113,6 @@ export function resultOf(facts: RunFacts, records: readonly EpisodeRecord[]): Si
     reasons: summed(records.map(({ reasons }) => reasons)),
     refusals: summed(records.map(({ refusals }) => refusals)),
     predictionsSha256: predictionsSha256(records),
-  };
-}
-
-/** Every action counts alike: what is asked is how often things end well when this is what the policy says now. */
-function confidenceOf(records: readonly EpisodeRecord[]): ConfidenceResult | null {
-  const outcomes = records.flatMap(({ confidences, outcome }) =>
-    confidences.map((score) => ({ score, isTrue: outcome === 'success' })),
-  );
-  if (outcomes.length === 0) return null;
-  const bins = reliability(outcomes, 10);
-  return {
-    bins,
-    error: expectedCalibrationError(bins),
-    calibration: fitCalibration(outcomes, 12),
   };
 }
 

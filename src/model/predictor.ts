@@ -145,6 +145,7 @@ export class Predictor {
       episode: observation.episode,
       chunk: played.value,
       confidence: calibration ? calibrated(calibration, confidence.value) : confidence.value,
+      ...(calibration && { uncalibrated: confidence.value }),
       actionMass: Math.min(...tokens.actionMass.slice(0, chunk * dims.length)),
       timing: stopwatch.timing(),
       tokens: tokens.tokens,

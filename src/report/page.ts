@@ -2,13 +2,14 @@
 import { InputError } from '../errors.js';
 import { dimensionError } from './dimensionError.js';
 import { html, nothing, trusted, type Html } from './html.js';
-import { rateBar, short, trackPlot } from './plots.js';
+import { rateBar, reliabilityPlot, short, trackPlot } from './plots.js';
 import type {
   CountedReason,
   DimensionTrack,
   Frame,
   Gallery,
   Rate,
+  ReliabilityPlot,
   RunReport,
   Table,
 } from './runReport.js';
@@ -49,7 +50,8 @@ export function renderReport(report: RunReport): string {
             ${report.notices.map((notice) => html`<p class="notice ${notice.level}">${notice.text}</p>`)}
           </header>
           ${figures(report)} ${rates(report.rates)} ${report.galleries.map(gallery)}
-          ${dimensions(report.dimensions)} ${reasons(report.reasons)} ${report.tables.map(table)}
+          ${dimensions(report.dimensions)} ${reasons(report.reasons)}
+          ${reliability(report.reliability)} ${report.tables.map(table)}
           <footer>
             magma-vla. Supervisory and soft real-time; no safety-rated function. Hardware stop and
             controller limits stay.
@@ -191,6 +193,42 @@ function reasons(all: readonly CountedReason[]): Html {
   return html`<section>
     <h2>Halts, refusals and limits</h2>
     ${body}
+  </section>`;
+}
+
+function reliability(all: readonly ReliabilityPlot[]): Html {
+  if (all.length === 0) return nothing;
+  const heads = ['confidence', 'came true', 'answers'];
+  const card = (plot: ReliabilityPlot): Html =>
+    html`<div class="card">
+      <h3>${plot.label} <small>off by ${(100 * plot.error).toFixed(1)} %</small></h3>
+      ${reliabilityPlot(plot)}
+      <table>
+        <thead>
+          <tr>
+            ${heads.map((head) => html`<th class="right">${head}</th>`)}
+          </tr>
+        </thead>
+        <tbody>
+          ${plot.groups.map(
+            ({ score, share, count }) =>
+              html`<tr>
+                <td class="right">${(100 * score).toFixed(1)} %</td>
+                <td class="right">${(100 * share).toFixed(1)} %</td>
+                <td class="right">${count}</td>
+              </tr>`,
+          )}
+        </tbody>
+      </table>
+    </div>`;
+  return html`<section>
+    <h2>What the confidence is worth</h2>
+    <p class="note">
+      Answers in groups of equal size by confidence; an answer came true where its episode
+      succeeded. On the dashed line both are equal. Off by: the expected calibration error, the mean
+      distance from that line.
+    </p>
+    <div class="tracks">${all.map(card)}</div>
   </section>`;
 }
 

@@ -1,6 +1,6 @@
 /** Small SVG plots. Sizes in the units of their view box; colours come from the style sheet by class. */
 import { html, nothing, type Html } from './html.js';
-import type { DimensionTrack, Rate } from './runReport.js';
+import type { DimensionTrack, Rate, ReliabilityPlot } from './runReport.js';
 
 const WIDTH = 420;
 const HEIGHT = 120;
@@ -64,6 +64,56 @@ export function rateBar(rate: Rate): Html {
     <rect class="track" width="300" height="16" rx="3" />
     <rect class="share" width="${percent(share)}" height="16" rx="3" />
     <line class="interval" x1="${percent(rate.low)}" x2="${percent(rate.high)}" y1="8" y2="8" />
+  </svg>`;
+}
+
+const SQUARE = 300;
+
+/** Share that came true over confidence, both 0 … 1: a point per group, and its way to where the two would be equal. */
+export function reliabilityPlot({ label, groups }: ReliabilityPlot): Html {
+  const side = SQUARE - LEFT - RIGHT;
+  const x = (score: number): number => round(LEFT + score * side);
+  const y = (share: number): number => round(TOP + (1 - share) * side);
+  const bottom = TOP + side;
+  const ticks = [0, 0.5, 1];
+  return html`<svg
+    viewBox="0 0 ${SQUARE} ${bottom + 34}"
+    role="img"
+    aria-label="${label}: share that came true over confidence"
+  >
+    ${ticks.map(
+      (tick) =>
+        html`<line
+            class="grid"
+            x1="${LEFT}"
+            x2="${SQUARE - RIGHT}"
+            y1="${y(tick)}"
+            y2="${y(tick)}"
+          />
+          <text x="${LEFT - 6}" y="${y(tick) + 3.5}" text-anchor="end">${100 * tick} %</text>
+          <line class="grid" x1="${x(tick)}" x2="${x(tick)}" y1="${TOP}" y2="${bottom}" />
+          <text x="${x(tick)}" y="${bottom + 14}" text-anchor="${tick < 1 ? 'middle' : 'end'}"
+            >${100 * tick} %</text
+          >`,
+    )}
+    <line class="equal" x1="${x(0)}" x2="${x(1)}" y1="${y(0)}" y2="${y(1)}" />
+    ${groups.map(
+      ({ score, share, count }) =>
+        html`<line
+            class="off"
+            x1="${x(score)}"
+            x2="${x(score)}"
+            y1="${y(score)}"
+            y2="${y(share)}"
+          />
+          <circle cx="${x(score)}" cy="${y(share)}" r="4">
+            <title>${short(100 * score)} %: ${short(100 * share)} % of ${count} came true</title>
+          </circle>`,
+    )}
+    <text x="${x(0.5)}" y="${bottom + 29}" text-anchor="middle">confidence</text>
+    <text x="12" y="${y(0.5)}" text-anchor="middle" transform="rotate(-90 12 ${y(0.5)})">
+      came true
+    </text>
   </svg>`;
 }
 

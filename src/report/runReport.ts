@@ -14,6 +14,7 @@ export interface RunReport {
   readonly dimensions: readonly DimensionTrack[];
   readonly reasons: readonly CountedReason[];
   readonly galleries: readonly Gallery[];
+  readonly reliability: readonly ReliabilityPlot[];
   readonly tables: readonly Table[];
 }
 
@@ -41,6 +42,20 @@ export interface DimensionTrack {
   readonly times: readonly number[];
   readonly recorded: readonly (number | null)[];
   readonly predicted: readonly (number | null)[];
+}
+
+/** How often what was said with which confidence came true. */
+export interface ReliabilityPlot {
+  /** Whose confidence. */
+  readonly label: string;
+  /** Groups of answers, by confidence: how many, mean confidence, and the share that came true (0 … 1). */
+  readonly groups: readonly {
+    readonly count: number;
+    readonly score: number;
+    readonly share: number;
+  }[];
+  /** Expected calibration error: mean |confidence − share| over all answers. */
+  readonly error: number;
 }
 
 /** Why something was limited, halted or refused, and how often. */

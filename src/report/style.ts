@@ -52,12 +52,15 @@ code { font: 13px/1.5 ui-monospace, 'SF Mono', 'DejaVu Sans Mono', Menlo, monosp
 .tracks { display: grid; grid-template-columns: repeat(auto-fill, minmax(330px, 1fr)); gap: 14px; margin-top: 18px; }
 .card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 12px 14px 6px; }
 .card h3 { font-size: 14px; margin: 0 0 4px; font-weight: 600; display: flex; justify-content: space-between; gap: 12px; }
-.card h3 small { color: var(--quiet); font-weight: 400; font-size: 13px; }
+.card h3 small { white-space: nowrap; color: var(--quiet); font-weight: 400; font-size: 13px; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font: 10px system-ui, sans-serif; fill: var(--quiet); }
 svg path { fill: none; stroke-width: 1.5; stroke-linecap: round; stroke-linejoin: round; }
 svg .recorded { stroke: var(--steel); } svg .predicted { stroke: var(--accent); }
 svg .grid { stroke: var(--line); } svg .zero { stroke: var(--line); stroke-dasharray: 3 3; }
+svg .equal { stroke: var(--steel); stroke-dasharray: 4 4; } svg .off { stroke: var(--accent); opacity: 0.45; }
+svg circle { fill: var(--accent); }
+.card table { margin: 8px 0; font-size: 13px; } .card td, .card th { padding-top: 3px; padding-bottom: 3px; }
 .legend { display: flex; gap: 18px; color: var(--quiet); font-size: 13px; margin-top: 14px; }
 .legend i { display: inline-block; width: 18px; height: 3px; border-radius: 2px; vertical-align: middle; margin-right: 6px; }
 .legend .recorded { background: var(--steel); } .legend .predicted { background: var(--accent); }

@@ -139,7 +139,9 @@ describe('an action', () => {
     script.ids = idsFromDeltas([delta], decoding);
     script.logProbability = Math.log(0.25);
     const { answer } = await predictor.predictAction(observed());
-    expect(answer).toMatchObject({ value: { confidence: expect.closeTo(0.65, 9) } });
+    expect(answer).toMatchObject({
+      value: { confidence: expect.closeTo(0.65, 9), uncalibrated: expect.closeTo(0.25, 9) },
+    });
   });
 
   it('is asked for with the picture, the instruction and the state', async () => {

@@ -15,6 +15,7 @@ const empty: RunReport = {
   dimensions: [],
   reasons: [],
   galleries: [],
+  reliability: [],
   tables: [],
 };
 
@@ -131,6 +132,26 @@ describe('a report page', () => {
     expect(page).toContain('55 %');
     expect(page).toContain('34 % to 74 %');
     expect(page).not.toContain('NaN');
+  });
+
+  it('draws a point per group where its confidence and its share are', () => {
+    const groups = [
+      { count: 40, score: 0.25, share: 0.5 },
+      { count: 41, score: 0.5, share: 1 },
+    ];
+    const page = renderReport({
+      ...empty,
+      reliability: [{ label: 'As told', groups, error: 0.375 }],
+    });
+    // A square of 242 from (52, 8): 52 + 0.25 · 242, 8 + 0.5 · 242; and at half its width its upper edge.
+    expect([...page.matchAll(/cx="([\d.]+)" cy="([\d.]+)"/g)].map(([, x, y]) => [x, y])).toEqual([
+      ['112.5', '129'],
+      ['173', '8'],
+    ]);
+    expect(page).toContain('25 %: 50 % of 40 came true');
+    expect(page).toContain('off by 37.5 %');
+    expect(page.match(/<td class="right">41<\/td>/g)).toHaveLength(1);
+    expect(renderReport(empty)).not.toContain('<circle');
   });
 
   it.each([
