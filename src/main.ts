@@ -113,7 +113,9 @@ interface ReplayFlags extends ModelFlags {
 
 withModel(program.command('replay'))
   .addOption(statisticsOption)
-  .description('a recorded bag through model, control and guard, against what was recorded')
+  .description(
+    'a recorded bag through model, control and guard, against what was recorded; 1 where nothing is predicted',
+  )
   .argument('<bag>', 'rosbag2 MCAP: a file or a folder')
   .requiredOption('--config <file>', 'robot.yaml of the robot that was recorded')
   .addOption(
@@ -148,6 +150,7 @@ withModel(program.command('replay'))
         }),
       );
   });
+    if (result.nothing !== null) process.exitCode = 1;
 
 /** Without a model (--policy recorded) only observations are compared. */
 async function runParity(bag: string, flags: ReplayFlags): Promise<void> {

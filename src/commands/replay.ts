@@ -26,6 +26,7 @@ import { Guard } from '../safety/guard.js';
 import { GuardLog } from '../safety/guardLog.js';
 import type { Reason } from '../types.js';
 import type { ArmDescription } from './arm.js';
+import { whyNothing } from './replayNothing.js';
 import type { Replayed, ReplayedEpisode, ReplayResult } from './replayResult.js';
 import { type Asked, compareWithRun, type Score, scoreAgainstRecord } from './replayScore.js';
 import { readTruth } from './recordedTruth.js';
@@ -261,7 +262,7 @@ class Replay {
     if (refused) unused.set(this.#options.config.recordedAction!.topic, refused);
     const counts = this.#counts;
     const warnings = this.#bag.warnings.map(({ message }) => message);
-    const result: ReplayResult = {
+    const result: Omit<ReplayResult, 'nothing'> = {
       bag: this.#bag.path,
       policy: this.#policy.name,
       episodes: this.#episodes.length,
@@ -291,7 +292,9 @@ class Replay {
       latencyS: config.control.lockstepLatency,
       guard: this.#guardWords,
     };
-    return { result, episodes: this.#episodes, tracks, firstReasons: this.#firstReasons };
+    const [episodes, firstReasons] = [this.#episodes, this.#firstReasons];
+    const nothing = whyNothing(result, { episodes, firstReasons });
+    return { result: { ...result, nothing }, episodes, tracks, firstReasons };
   }
 
   /** Recorded predictions of another version cannot be read: that spoils nothing else of a replay. */

@@ -51,6 +51,7 @@ export function replayReport(
 function noticesOf(result: ReplayResult, mismatches: readonly string[]): RunReport['notices'] {
   const { messages } = result;
   const warnings = [
+    ...(result.nothing === null ? [] : [`Nothing was predicted: ${result.nothing}.`]),
     ...mismatches.map(
       (sentence) =>
         `The model does not fit this robot (allowed by --allow-mismatch): ${sentence}. Its errors say how it fails here, not how good it is.`,

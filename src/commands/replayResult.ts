@@ -24,6 +24,8 @@ export interface ReplayResult {
   readonly requests: number;
   readonly predictions: number;
   readonly traces: number;
+  /** Why there is neither; null where there is one. */
+  readonly nothing: string | null;
   /** Over every action and trace in order: equal hashes are equal runs. */
   readonly predictionsSha256: string;
   /** First step of each prediction against the action recorded at the same observation; refusals are not counted. */

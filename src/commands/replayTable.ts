@@ -17,6 +17,7 @@ export function replayTable(result: ReplayResult, firstReasons: Replayed['firstR
     `  ${result.predictions} predictions and ${result.traces} traces of ${result.requests} requests in ${result.episodes} episodes, ${result.durationS.toFixed(1)} s`,
     `  SHA-256 ${result.predictionsSha256}`,
   ];
+  if (result.nothing !== null) lines.push(`  NOTHING PREDICTED: ${result.nothing}`);
   if (notCompared !== null) lines.push(`  not compared with the record: ${notCompared}`);
   const errors = Object.entries(actionError);
   if (errors.length > 0) {

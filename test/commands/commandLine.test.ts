@@ -1,7 +1,9 @@
 /** The built command line, as a person runs it, on nano with random weights. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { stepsPerEpisode, writeBridgeBag } from '../support/bridgeBag.js';
 import { temporaryFolder } from '../support/tinyMagma.js';
 import { writeRandomNano } from '../support/randomNano.js';
 
@@ -36,6 +38,28 @@ describe('simulate', () => {
     await expect(simulate('--statistics', 'bridge_orig')).rejects.toMatchObject({
       code: 1,
       stderr: expect.stringContaining('got "bridge_orig", expected one of sim'),
+    });
+  }, 120_000);
+});
+
+describe('replay', () => {
+  it('ends with 1 where nothing is predicted, and says what was missing', async () => {
+    const replay = (bag: string) =>
+      promisify(execFile)(process.execPath, [
+        ...['dist/main.js', 'replay', bag, '--config', 'config/bridge.yaml'],
+        ...['--policy', 'recorded', '--json'],
+      ]);
+    const whole = await writeBridgeBag(join(folder.path, 'whole.mcap'), { episodes: 1 });
+    expect(JSON.parse((await replay(whole)).stdout)).toMatchObject({ nothing: null });
+    const silent = Array.from({ length: stepsPerEpisode }, (_, i) => i);
+    const poseless = { episodes: 1, silent };
+    const bag = await writeBridgeBag(join(folder.path, 'poseless.mcap'), poseless);
+    await expect(replay(bag)).rejects.toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining('"predictions":0'),
+      stderr: expect.stringContaining(
+        'NOTHING PREDICTED: nobody was asked: the bag has no messages on /ee_pose',
+      ),
     });
   }, 120_000);
 });

@@ -239,6 +239,28 @@ describe('replay', () => {
     expect(result.messages.refused['/recorded/action']).toMatchObject({ count: 1 });
   });
 
+  it('says what was missing where nothing is predicted, and nothing of it otherwise', async () => {
+    const steps = Array.from({ length: stepsPerEpisode }, (_, i) => i);
+    const unasked = await run({ episodes: 1, silent: steps });
+    expect(unasked.result).toMatchObject({ requests: 0, predictions: 0, traces: 0 });
+    expect(unasked.result.nothing).toMatch(
+      /^nobody was asked: the bag has no messages on \/ee_pose, .*; the arm was not taken up \(.*\)$/,
+    );
+    const refused = await run({}, { policy: almostRight(() => true), tracePeriod: 0 });
+    expect(refused.result.nothing).toBe(
+      '12 requests and no answer that can be used: malformedAnswer ×12 (prose)',
+    );
+    expect(replayTable(refused.result, refused.firstReasons)).toContain(
+      'NOTHING PREDICTED: 12 requests and no answer',
+    );
+    // A trace is a prediction, and so is one action of many.
+    const traced = await run({}, { policy: almostRight(() => true), tracePeriod: 1 });
+    expect(traced.result.traces).toBeGreaterThan(0);
+    expect(traced.result.nothing).toBeNull();
+    const once = await run({}, { policy: almostRight((i) => i > 0), tracePeriod: 0 });
+    expect(once.result.nothing).toBeNull();
+  });
+
   it('gives the same predictions and the same result twice', async () => {
     const once = await run({}, { policy: almostRight() });
     const again = await run({}, { policy: almostRight() });
