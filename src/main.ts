@@ -22,6 +22,7 @@ import { modelIdentity, readModelWords, type ModelIdentity } from './commands/op
 import { checkParity, isParity } from './commands/parity.js';
 import { parityTable } from './commands/parityTable.js';
 import { replay } from './commands/replay.js';
+import { addGateCommand } from './gateCommand.js';
 import { addRosCommands } from './rosCommands.js';
 import { addSimulateCommand } from './simulateCommand.js';
 import type { Replayed } from './commands/replayResult.js';
@@ -276,6 +277,7 @@ const interrupted = (): AbortSignal => {
 };
 const exitWith = (code: number): void => void (process.exitCode = code);
 
+addGateCommand(program, { version, say });
 addConvertCommand(program, { version, cache, say, interrupted, exitWith });
 addSyntheticCommand(program, { version, say });
 

@@ -52,11 +52,32 @@ export class EpisodeFile {
   }
 }
 
-function readFinished(path: string, identity: RunIdentity): Map<number, EpisodeRecord> {
+/** Which run a file is of, and its episodes in the order they stand there. @throws DataError where it holds something else */
+export function readEpisodeFile(path: string): {
+  readonly identity: RunIdentity;
+  readonly records: readonly EpisodeRecord[];
+} {
+  const { identity, lines } = readLines(path);
+  return { identity, records: parseRecords(lines, path) };
+}
+
+function readFinished(path: string, wanted: RunIdentity): Map<number, EpisodeRecord> {
+  const { identity, lines } = readLines(path);
+  checkIdentity(path, identity, wanted);
+  return new Map(parseRecords(lines, path).map((record) => [record.index, record]));
+}
+
+/** A last line that was cut off is dropped. */
+function readLines(path: string): {
+  readonly identity: RunIdentity;
+  readonly lines: readonly string[];
+} {
   const [first = '', ...lines] = readFileSync(path, 'utf8').split('\n').slice(0, -1);
-  checkIdentity(path, parseIdentity(first, path), identity);
-  const records = lines.map((line, i) => parseRecord(line, `${path}:${i + 2}`));
-  return new Map(records.map((record) => [record.index, record]));
+  return { identity: parseIdentity(first, path), lines };
+}
+
+function parseRecords(lines: readonly string[], path: string): readonly EpisodeRecord[] {
+  return lines.map((line, i) => parseRecord(line, `${path}:${i + 2}`));
 }
 
 function parseIdentity(line: string, path: string): RunIdentity {

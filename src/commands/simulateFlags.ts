@@ -126,11 +126,15 @@ export function runOptions(
 
 /** What decides the outcome of an episode: runs that agree in it may share finished episodes. */
 export function identityOf(flags: SimulateFlags, ranWith: ModelIdentity | null): RunIdentity {
-  const { suite, seed, longest = null, traces, clock, recovery } = flags;
+  const { suite, seed, longest = null, traces, clock, recovery, policy } = flags;
+  // Does not change what a model does, but what it says of it.
+  const calibration =
+    policy === 'model' ? readContract(resolve(flags.model)).answers.action.calibration : undefined;
   return {
     suite: `${suite} ${suites[suite].version}`,
     ...{ seed, longest, traces, clock, recovery, ranWith },
-    policy: flags.policy,
+    ...(calibration && { calibration }),
+    policy,
     families: familiesOf(flags),
     disturb: disturbancesOf(flags),
     config: createHash('sha256').update(readFileSync(flags.config)).digest('hex'),

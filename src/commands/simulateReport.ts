@@ -93,10 +93,7 @@ function reliabilityPlots({
   });
   const told = { bins, error };
   if (uncalibrated)
-    return [
-      plot('Before calibration', uncalibrated),
-      plot("Calibrated by the model's table", told),
-    ];
+    return [plot('Before calibration', uncalibrated), plot('After calibration', told)];
   return [
     plot('Not calibrated', told),
     ...(crossFitted ? [plot('Calibrated by other episodes', crossFitted)] : []),
