@@ -150,8 +150,8 @@ withModel(program.command('replay'))
           ...result,
         }),
       );
-  });
     if (result.nothing !== null) process.exitCode = 1;
+  });
 
 /** Without a model (--policy recorded) only observations are compared. */
 async function runParity(bag: string, flags: ReplayFlags): Promise<void> {
