@@ -65,7 +65,8 @@ export function contractFromCheckpoint(path: string, options: ContractOptions): 
   };
   const contract = parseContract(files['model.json'], text, folder.file('model.json'));
   const config = checkTogether(folder, contract);
-  const notes = [...notesOf(source, statistics, contract, options), ...notesOn(leftOut)];
+  const ownNotes = notesOf(source, statistics, contract, options);
+  const notes = [...family.notes, ...ownNotes, ...notesOn(leftOut)];
   const isWhole = options.centreCrop === undefined && family.wholePicture !== null;
   return { files, contract, config, notes: isWhole ? [...notes, family.wholePicture] : notes };
 }

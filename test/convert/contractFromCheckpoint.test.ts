@@ -90,6 +90,7 @@ describe('the contract of a public checkpoint', () => {
     expect(notes.join('\n')).toContain('config.json: norm_stats; 1 others are there');
     expect(notes.join('\n')).toContain('A step is 0.2 s: control_frequency 5 of openvla/openvla');
     expect(notes.join('\n')).toContain('Gripper: 1 is open, 0 is closed');
+    expect(notes[0]).toMatch(/^Pictures are resized with bicubic, .*"filter": "lanczos3"/);
     expect(notes.at(-2)).toContain('No robot is listed');
     expect(notes.at(-1)).toContain('answers best with --centre-crop 0.9');
     expect(derive({ ...bridge, centreCrop: 1 }).notes).toEqual(notes.slice(0, -1));
@@ -407,6 +408,27 @@ describe('a folder that this code does not fit', () => {
       'preprocessor_config.json',
       (c) => (c['interpolations'] = ['bilinear', 'bicubic']),
       'interpolations.0: got "bilinear"',
+    ),
+    openVla(
+      'preprocessor_config.json',
+      (c) => {
+        const [bicubic, lanczos] = [3, 1].map((interpolation) => ({
+          size: [56, 56],
+          interpolation,
+        }));
+        c['tvf_resize_params'] = [bicubic, lanczos];
+      },
+      'tvf_resize_params.1.interpolation: got 1',
+    ),
+    openVla(
+      'preprocessor_config.json',
+      (c) => (c['tvf_resize_params'] = [56, 64].map((n) => ({ size: [n, n], interpolation: 3 }))),
+      'tvf_resize_params.1: got 64×64, expected 56×56, as config.json says',
+    ),
+    openVla(
+      'preprocessor_config.json',
+      (c) => (c['tvf_crop_params'] = [50, 56].map((n) => ({ output_size: [n, n] }))),
+      'tvf_crop_params.0: got 50×50, expected 56×56, as config.json says',
     ),
     openVla(
       'preprocessor_config.json',

@@ -20,6 +20,8 @@ export interface FamilyOptions {
 export interface Family {
   /** Where the folder itself has statistics, most important first; each may be absent. */
   readonly statistics: (folder: CheckpointFolder) => readonly StatisticsSource[];
+  /** What is the same for all models of this kind and left to whoever knows how one was trained. */
+  readonly notes: readonly string[];
   /** What follows for models of this kind where the whole picture is shown; null: it is never cropped. */
   readonly wholePicture: string | null;
   /** @throws ModelError where a file says something this family's code does not do. */

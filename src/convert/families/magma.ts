@@ -36,6 +36,7 @@ export const magma: Family = {
   statistics: (folder) => [
     { where: folder.file('dataset_statistics.json'), text: folder.statistics },
   ],
+  notes: [],
   wholePicture: null,
   contract: magmaContract,
 };

@@ -28,6 +28,9 @@ const configSchema = z.looseObject({
   norm_stats: z.record(z.string(), z.unknown()).nullish(),
 });
 
+/** `PIL.Image.Resampling.BICUBIC` */
+const bicubicOfPillow = 3;
+
 const preprocessorSchema = z.looseObject({
   image_resize_strategy: z.literal('resize-naive'),
   input_sizes: z.array(z.tuple([z.literal(3), count, count])).length(2),
@@ -35,7 +38,17 @@ const preprocessorSchema = z.looseObject({
   means: z.array(rgb).length(2),
   stds: z.array(rgb).length(2),
   tvf_do_letterbox: z.literal(false).default(false),
-  /** Wins over `means` and `stds`: loading assigns it last, with what was rounded to bfloat16 at conversion. */
+  // These win over what stands above: loading assigns them last. Numbers were rounded to bfloat16 at conversion.
+  tvf_resize_params: z
+    .array(
+      z.looseObject({ size: z.tuple([count, count]), interpolation: z.literal(bicubicOfPillow) }),
+    )
+    .length(2)
+    .optional(),
+  tvf_crop_params: z
+    .array(z.looseObject({ output_size: z.tuple([count, count]) }))
+    .length(2)
+    .optional(),
   tvf_normalize_params: z
     .array(z.looseObject({ mean: rgb, std: rgb }))
     .length(2)
@@ -54,6 +67,9 @@ export const openVla: Family = {
       { where: `${folder.file('config.json')}: norm_stats`, text: inherited },
     ];
   },
+  notes: [
+    'Pictures are resized with bicubic, as preprocessor_config.json says. Training data, and the pictures in evaluations of openvla/openvla on Bridge and LIBERO, were resized with TensorFlow\'s lanczos3 before: "filter": "lanczos3" in model.json does so.',
+  ],
   wholePicture:
     'Pictures are shown whole: a model fine-tuned with image_aug, as vla-scripts/finetune.py of openvla/openvla does by default, answers best with --centre-crop 0.9.',
   contract: openVlaContract,
@@ -149,11 +165,20 @@ function pictureSize(config: Config, folder: CheckpointFolder): readonly [number
     const where = `${folder.file('config.json')}: image_sizes`;
     throw new ModelError(where, `${size} and ${other}`, 'one size, of the one picture both see');
   }
-  readPreprocessor(folder).input_sizes.forEach(([, height, width], i) => {
-    if (height === size && width === size) return;
-    const where = `${folder.file('preprocessor_config.json')}: input_sizes.${i}`;
-    throw new ModelError(where, `${height}×${width}`, `${size}×${size}, as config.json says`);
-  });
+  const { input_sizes, tvf_resize_params, tvf_crop_params } = readPreprocessor(folder);
+  const sizes = {
+    input_sizes: input_sizes.map(([, height, width]) => [height, width] as const),
+    tvf_resize_params: tvf_resize_params?.map((params) => params.size) ?? [],
+    // A smaller one would cut the middle out of the picture.
+    tvf_crop_params: tvf_crop_params?.map((params) => params.output_size) ?? [],
+  };
+  for (const [key, pairs] of Object.entries(sizes)) {
+    for (const [i, [height, width]] of pairs.entries()) {
+      if (height === size && width === size) continue;
+      const where = `${folder.file('preprocessor_config.json')}: ${key}.${i}`;
+      throw new ModelError(where, `${height}×${width}`, `${size}×${size}, as config.json says`);
+    }
+  }
   return [size, size];
 }
 
