@@ -1,7 +1,7 @@
 """What PyTorch takes for one action of Magma-8B or OpenVLA-7B with random weights: what `bench --synthetic` is compared with.
 
   python test/oracle/bench_hf.py magma-8b --device cuda --dtype float16
-  python test/oracle/bench_hf.py openvla-7b --layers 2 --threads 2            reduced, on a CPU
+  python test/oracle/bench_hf.py openvla-7b --layers 2 --cpu-time             reduced, on a CPU that is busy
 
 transformers' Llama (eager, then with a static cache and torch.compile where --compile is given) and timm's towers at
 the public sizes; a projector of two or three layers. Nothing is downloaded and nothing is learned. Greedy, one prompt of
@@ -18,7 +18,7 @@ import time
 import timm
 import torch
 import transformers
-from transformers import LlamaConfig, LlamaForCausalLM, StaticCache
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM, StaticCache
 
 TEXT_IDS = {"magma-8b": 41, "openvla-7b": 20}
 LLAMA = {
@@ -73,30 +73,46 @@ def spread(values):
     return {"count": len(values), "p50": at(0.5), "p99": at(0.99) if len(values) >= 100 else None, "max": at(1)}
 
 
-def clock(device):
+def clock_for(device, counts):
+    """A clock in ms: of the wall, or the CPU time of all threads together."""
+    of = {"wall": time.perf_counter, "cpu": time.process_time}[counts]
+
+    def now():
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return of() * 1e3
+
+    return now
+
+
+def processor_name(device):
     if device == "cuda":
-        torch.cuda.synchronize()
-    return time.perf_counter() * 1e3
+        return torch.cuda.get_device_name()
+    try:
+        with open("/proc/cpuinfo") as file:
+            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
 
 
-def best_ms(work, device, rounds=5):
+def best_ms(work, now, rounds=5):
     work()
     times = []
     for _ in range(rounds):
-        started = clock(device)
+        started = now()
         work()
-        times.append(clock(device) - started)
+        times.append(now() - started)
     return min(times)
 
 
-def measure_bounds(device, dtype):
+def measure_bounds(device, dtype, now):
     side, numbers = (4096, 2**28) if device == "cuda" else (1024, 2**26)
     buffer = torch.zeros(numbers, device=device)
-    copy = best_ms(lambda: buffer.add_(1e-3), device)
-    read = best_ms(lambda: buffer.max(), device)
+    copy = best_ms(lambda: buffer.add_(1e-3), now)
+    read = best_ms(lambda: buffer.max(), now)
     del buffer
     a = torch.full((side, side), 1e-3, device=device, dtype=dtype)
-    gemm = best_ms(lambda: a @ a, device)
+    gemm = best_ms(lambda: a @ a, now)
     return {"readGbPerSecond": 4 * numbers / read / 1e6, "copyGbPerSecond": 8 * numbers / copy / 1e6,
             "gemmGflopPerSecond": 2 * side**3 / gemm / 1e6}
 
@@ -120,7 +136,7 @@ def static_cache(config, positions, device, dtype):
 
 
 @torch.inference_mode()
-def answer(model, decoder, visual, ids, tokens, static):
+def answer(model, decoder, visual, ids, tokens, static, now):
     """Milliseconds of the prompt with its first token, and of all others together; positions of the prompt."""
     device = visual.device.type
 
@@ -130,21 +146,21 @@ def answer(model, decoder, visual, ids, tokens, static):
         token.item()
         return token
 
-    started = clock(device)
+    started = now()
     text = model.get_input_embeddings()(ids)
     x = torch.cat([text[:, :20], visual, text[:, 20:]], 1)
     positions = x.shape[1]
-    cache = static_cache(model.config, positions + tokens, device, x.dtype) if static else None
+    cache = static_cache(model.config, positions + tokens, device, x.dtype) if static else DynamicCache()
     at = torch.arange(positions, device=device)
     # The prompt is read eagerly: only the steps have a shape worth compiling for.
     out = model.model(inputs_embeds=x, past_key_values=cache, use_cache=True, cache_position=at)
     token = pick(out)
-    prefill = clock(device)
+    prefill = now()
     for step in range(tokens - 1):
         at = torch.tensor([positions + step], device=device)
         out = decoder(input_ids=token, past_key_values=out.past_key_values, use_cache=True, cache_position=at)
         token = pick(out)
-    return prefill - started, clock(device) - prefill, positions
+    return prefill - started, now() - prefill, positions
 
 
 def main():
@@ -156,20 +172,26 @@ def main():
     parser.add_argument("--dtype", choices=["float32", "float16", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--cpu-time", action="store_true",
+                        help="CPU time of all threads instead of time, where others use the machine too")
     parser.add_argument("--compile", action="store_true", help="torch.compile the static-cache step")
     options = parser.parse_args()
+    if options.cpu_time and options.device != "cpu":
+        parser.error("--cpu-time: got --device cuda, whose time it does not see, expected --device cpu")
     torch.set_num_threads(options.threads)
     torch.manual_seed(7)
     tiny, device, dtype = options.size == "tiny", options.device, getattr(torch, options.dtype)
+    counts = "cpu" if options.cpu_time else "wall"
+    now = clock_for(device, counts)
 
-    bounds = measure_bounds(device, dtype)
+    bounds = measure_bounds(device, dtype, now)
     sizes = {**LLAMA[options.model], **(TINY if tiny else {})}
     if options.layers:
         sizes["num_hidden_layers"] = options.layers
-    started = clock(device)
+    started = now()
     model = random_model(LlamaConfig(**sizes, attn_implementation="sdpa"), device, dtype)
     vision = Vision(options.model, sizes["hidden_size"], tiny).to(device, dtype).eval()
-    load = clock(device) - started
+    load = now() - started
     side = 224 if options.model == "openvla-7b" else 64 if tiny else 512
     pixels = torch.randn(1, 3, side, side, device=device, dtype=dtype)
     ids = torch.arange(TEXT_IDS[options.model], device=device)[None] * 7 % sizes["vocab_size"]
@@ -181,11 +203,11 @@ def main():
             decoder = torch.compile(decoder, mode="reduce-overhead", dynamic=False)
         visions, prefills, rests = [], [], []
         for number in range(options.rounds + 1):
-            begun = clock(device)
+            begun = now()
             with torch.inference_mode():
                 visual = vision(pixels)
-            seen = clock(device)
-            prefill, rest, positions = answer(model, decoder, visual, ids, 8, cache == "static")
+            seen = now()
+            prefill, rest, positions = answer(model, decoder, visual, ids, 8, cache == "static", now)
             if number:
                 visions.append(seen - begun)
                 prefills.append(prefill)
@@ -201,10 +223,10 @@ def main():
         result["shareOfBound"] = {"token": weights / memory / result["tokenMs"]["p50"]}
     print(json.dumps({
         "command": "bench_hf", "model": options.model, "size": options.size, "layers": sizes["num_hidden_layers"],
-        "format": {"weights": options.dtype, "compute": options.dtype}, "threads": options.threads,
+        "format": {"weights": options.dtype, "compute": options.dtype}, "threads": options.threads, "clock": counts,
         "provider": device, "compiled": options.compile, "rounds": options.rounds, "positions": positions,
         "answerTokens": 8, "loadSeconds": load / 1e3, "bounds": bounds, "cost": {"tokenBytes": weights},
-        "machine": {"processor": torch.cuda.get_device_name() if device == "cuda" else platform.processor(),
+        "machine": {"processor": processor_name(device),
                     "cores": os.cpu_count(), "torch": torch.__version__, "timm": timm.__version__,
                     "transformers": transformers.__version__},
         "memory": {"peakMb": (torch.cuda.max_memory_allocated() / 1e6 if device == "cuda"
