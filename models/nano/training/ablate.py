@@ -78,8 +78,14 @@ def options(arm, a):
 def identity(a):
     """What a run's result depends on, beside its arm and seed: runs that agree in it go into one table."""
     said = {k: getattr(a, k) for k in ("steps", "minutes", "trace_share", "episodes", "evaluation_seed", "passed")}
-    files = [*(f"{folder}/labels.jsonl" for folder in a.data), f"{a.model}/model.json"]
-    return {**said, "files": [hashlib.sha256(open(file, "rb").read()).hexdigest()[:16] for file in files]}
+    files = {"data": [f"{folder}/labels.jsonl" for folder in a.data], "model": [f"{a.model}/model.json"]}
+    files["training"] = [f"{HERE}/{name}.py" for name in ("train", "data", "traces", "model")]
+    return {**said, **{of: [digest(path) for path in paths] for of, paths in files.items()}}
+
+
+def digest(path):
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:16]
 
 
 def finished(path, wanted):
@@ -219,7 +225,12 @@ def text(table):
     for r in table["differences"]:
         told = r["t"][0] > 0 or r["t"][1] < 0
         verdict = "more" if r["difference"] > 0 else "less"
-        found = f"{verdict} than {r['over']}, by the t interval" if told else f"no effect detectable beside {r['over']}: with this spread it would have taken {100 * r['detectable']:.0f} points"
+        if told:
+            found = f"{verdict} than {r['over']}, by the t interval"
+        elif r["detectable"] > 0:
+            found = f"no effect detectable beside {r['over']}: with this spread it would have taken {100 * r['detectable']:.0f} points"
+        else:
+            found = f"as {r['over']} in every training"
         lines.append(f"{r['of']}: {found}")
     lines += [f"warning: {r['arm']} is at {percent(r['success']).strip()}, outside 20 … 90 %: a floor or ceiling hides differences" for r in table["arms"] if not 0.2 <= r["success"] <= 0.9]
     return "\n".join(lines)
