@@ -66,6 +66,7 @@ export class Aligner implements RobotListener {
   /** Cameras that an observation needs and that have shown nothing new since watchers were last told. */
   readonly #awaited: Set<string>;
   readonly #watchers = new Set<() => void>();
+  #newSinceNs: bigint | null = null;
   #instruction: string | null = null;
   #episode = 0;
   #episodeBecause = 'start';
@@ -103,6 +104,11 @@ export class Aligner implements RobotListener {
   /** `outOfOrder`, `clockJump`, `unknownCamera`: how often. */
   get counts(): ReadonlyMap<string, number> {
     return this.#counts;
+  }
+
+  /** When watchers were last told, or would have been, by the steady clock; null: there is nothing to observe yet. */
+  get newSinceNs(): bigint | null {
+    return this.#newSinceNs;
   }
 
   onImage(camera: string, image: CameraImage): void {
@@ -177,6 +183,7 @@ export class Aligner implements RobotListener {
     this.#pastPoses.clear();
     this.#pastGrips.clear();
     this.#awaitAll();
+    this.#newSinceNs = null;
     this.#beginEpisode(because);
   }
 
@@ -233,6 +240,7 @@ export class Aligner implements RobotListener {
     if (this.#requiredCameras.length === 0 || this.#awaited.size > 0) return;
     if (!this.#armReportedUpTo(this.#primaryStampNs())) return;
     this.#awaitAll();
+    this.#newSinceNs = this.#nowNs();
     for (const told of this.#watchers) told();
   }
 

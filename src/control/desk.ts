@@ -10,6 +10,7 @@ import type { ActionPrediction, Answer, Observation, Reason, TracePrediction } f
 import { type Clock, type Instant, nsFromSeconds, secondsFromNs } from './clock.js';
 import type { ActionRequest, ControlLoop } from './loop.js';
 import type { Policy, TraceRequest } from './policy.js';
+import { Rhythm } from './rhythm.js';
 import { Samples } from './samples.js';
 
 export interface DeskObserver {
@@ -63,24 +64,14 @@ export interface DeskOptions {
   readonly observer?: DeskObserver | undefined;
 }
 
-/**
- * The next request may come this share of a period after the last: then requests follow a camera that is as fast as the
- * policy, instead of asking about pictures that have waited for their turn.
- */
-const EAGER = 0.9;
-/** Until this share of a period after the last request, a tick leaves it to a picture that is about to come. */
-const PATIENT = 1.1;
-
 export class PolicyDesk {
   readonly #options: DeskOptions;
+  readonly #rhythm: Rhythm;
   #action: Pending<ActionPrediction> | null = null;
   #trace: Pending<TracePrediction> | null = null;
   #nextComplaintNs: bigint | null = null;
-  #askedNs: bigint | null = null;
   #askedStampNs: bigint | null = null;
   #nextTraceNs: bigint | null = null;
-  /** When the latest picture was there to be asked about, and how long after the one before; steady clock. */
-  #seen: { readonly nowNs: bigint; readonly intervalNs: bigint | null } | null = null;
   #failure: { readonly error: unknown } | null = null;
   #episode: number;
   /** Real time from request to answer, ms: of answers that are predictions. */
@@ -89,6 +80,7 @@ export class PolicyDesk {
 
   constructor(options: DeskOptions) {
     this.#options = options;
+    this.#rhythm = new Rhythm(options.config.control.policyPeriod);
     this.#episode = options.loop.aligner.episode;
     // An episode may have begun since this policy was last asked: what it still owes to an earlier one is of no use.
     options.policy.reset(this.#episode);
@@ -108,10 +100,14 @@ export class PolicyDesk {
     await this.#takeAction(at);
   }
 
-  /** Where the driver asks when a picture is seen: does so from now on, until what this returns is called. */
+  /**
+   * Where the driver asks when a picture is seen: does so from now on, until what this returns is called. What has been
+   * seen already is asked about at once.
+   */
   attend(): () => void {
     const { arrival, clock, loop } = this.#options;
     if (arrival.asks === 'atTicks') return () => undefined;
+    this.#see(clock.now());
     return loop.aligner.watch(() => this.#see(clock.now()));
   }
 
@@ -152,13 +148,13 @@ export class PolicyDesk {
     loop.tell(at, () => observer?.onTrace?.(told, observation, at));
   }
 
-  /** Within a reading of the robot's, which must not hear of what goes wrong here: the next tick does. */
+  /** Called within a reading of the robot's, which must not hear of what goes wrong here: the next tick does. */
   #see(at: Instant): void {
     try {
-      const intervalNs = this.#seen && at.nowNs - this.#seen.nowNs;
-      this.#seen = { nowNs: at.nowNs, intervalNs };
+      const { newSinceNs } = this.#options.loop.aligner;
+      if (newSinceNs !== null) this.#rhythm.see(newSinceNs);
       this.#followEpisode();
-      if (this.#action || !this.#isActionDue(EAGER, at)) return;
+      if (this.#action || !this.#rhythm.isDue(at.nowNs)) return;
       const observed = this.#options.loop.aligner.observe();
       if (observed.ok && this.#isNew(observed.observation))
         this.#requestAction(observed.observation, at);
@@ -170,28 +166,16 @@ export class PolicyDesk {
   /** Where the observation is not complete, or is the one that was asked about last, each tick tries again. */
   async #askAction(at: Instant): Promise<void> {
     const { arrival, loop } = this.#options;
-    if (this.#action || !this.#isActionDue(EAGER, at)) return;
+    if (this.#action || !this.#rhythm.isDue(at.nowNs)) return;
     const observed = loop.aligner.observe();
     if (!observed.ok) {
       this.#complain(observed.reason, at);
       return;
     }
     const { observation } = observed;
-    if (!this.#isNew(observation) || this.#isAboutToSee(at)) return;
+    if (!this.#isNew(observation) || this.#rhythm.isAboutToSee(at.nowNs)) return;
     await arrival.beforeRequest?.(this.#trace);
     this.#requestAction(observation, at);
-  }
-
-  /** Whether a picture that has waited is better left: a newer one comes when a period is over, a tenth late at most. */
-  #isAboutToSee(at: Instant): boolean {
-    if (this.#seen?.intervalNs == null || this.#isActionDue(PATIENT, at)) return false;
-    const nextNs = this.#seen.nowNs + this.#seen.intervalNs;
-    return !this.#isActionDue(PATIENT, { ...at, nowNs: nextNs });
-  }
-
-  #isActionDue(share: number, { nowNs }: Instant): boolean {
-    const { policyPeriod } = this.#options.config.control;
-    return this.#askedNs === null || nowNs >= this.#askedNs + nsFromSeconds(share * policyPeriod);
   }
 
   #isNew({ stampNs }: Observation): boolean {
@@ -200,7 +184,7 @@ export class PolicyDesk {
 
   #requestAction(observation: Observation, at: Instant): void {
     const { arrival, loop, observer, policy } = this.#options;
-    this.#askedNs = at.nowNs;
+    this.#rhythm.ask(at.nowNs);
     this.#askedStampNs = observation.stampNs;
     loop.tell(at, () => observer?.onRequest?.(observation, at));
     this.#action = this.#ask(

@@ -226,3 +226,57 @@ it('has no end effector where a joint of the arm is not reported', () => {
   aligner.onJoints({ ...joints(120n), names: JOINTS.slice(1), position: HOME.slice(1) });
   expect(observation(aligner.observe()).endEffector).toBeNull();
 });
+
+describe('who watches', () => {
+  /** What `watch` told of, by the stamp of what was to be observed then. */
+  function watched(aligner: Aligner): { readonly told: bigint[]; readonly leave: () => void } {
+    const told: bigint[] = [];
+    const leave = aligner.watch(() => told.push(observation(aligner.observe()).stampNs));
+    return { told, leave };
+  }
+
+  it('is told of every picture, once the arm has reported up to its stamp', () => {
+    const { aligner, time } = setUp();
+    complete(aligner);
+    const { told, leave } = watched(aligner);
+    aligner.onImage('front', testImage(200n));
+    expect([told, aligner.newSinceNs]).toEqual([[], 0n]);
+    time.ms = 4n;
+    aligner.onJoints(joints(210n));
+    aligner.onJoints(joints(220n));
+    expect([told, aligner.newSinceNs]).toEqual([[200n], 4n * MS]);
+    // Out of order: not taken over, nothing new.
+    aligner.onImage('front', testImage(150n));
+    aligner.onImage('front', testImage(215n));
+    expect(told).toEqual([200n, 215n]);
+    leave();
+    aligner.onImage('front', testImage(220n));
+    expect(told).toHaveLength(2);
+  });
+
+  it('is not told of the rest of a picture from before the clock jumped', () => {
+    const { aligner } = setUp();
+    complete(aligner);
+    const { told } = watched(aligner);
+    aligner.onImage('front', testImage(200n));
+    aligner.forgetReadings('the clock jumped');
+    expect(aligner.newSinceNs).toBeNull();
+    aligner.onJoints(joints(300n));
+    aligner.onGripper({ stampNs: 300n, opening: 1 });
+    expect(told).toEqual([]);
+    aligner.onImage('front', testImage(290n));
+    expect(told).toEqual([290n]);
+  });
+
+  it('hears of a reported pose where there are no joints', () => {
+    const { aligner } = setUp(cartesianConfig(), null);
+    const pose = forward(testArm, HOME);
+    aligner.onInstruction('pick the red block');
+    const { told } = watched(aligner);
+    aligner.onGripper({ stampNs: 100n, opening: 1 });
+    aligner.onImage('front', testImage(100n));
+    expect(told).toEqual([]);
+    aligner.onEndEffector({ stampNs: 101n, frameId: 'base', pose });
+    expect(told).toEqual([100n]);
+  });
+});

@@ -129,6 +129,18 @@ describe('a picture', () => {
     await scene.end();
   });
 
+  it('that is there when the arm is taken up is asked about then, not a tick later', async () => {
+    const scene = new Scene();
+    await scene.picture(0);
+    await scene.begin();
+    expect(scene.asked).toEqual([{ at: 20, stamp: 0 }]);
+    expect(scene.played).toEqual([{ at: 40, stamp: 0 }]);
+    // 0.9 periods after the first one came, not after it was asked about.
+    await scene.picture(181);
+    expect(scene.asked.at(-1)).toEqual({ at: 181, stamp: 181 });
+    await scene.end();
+  });
+
   it('that comes too soon after the last request is asked about at the first tick that is due', async () => {
     const scene = await new Scene().begin();
     await scene.picture(47);
@@ -139,6 +151,21 @@ describe('a picture', () => {
       { at: 47, stamp: 47 },
       { at: 240, stamp: 197 },
     ]);
+    await scene.end();
+  });
+
+  it('that had to wait does not make the next ones late', async () => {
+    const scene = await new Scene().begin();
+    await scene.picture(47);
+    // Too soon, and then 38 ms late: a period from then on would be over at 440 ms, after the next one has come.
+    await scene.picture(222);
+    scene.policy.answer = towards(FAR);
+    await scene.picture(402);
+    await scene.picture(602);
+    await scene.until(700);
+    expect(scene.asked).toEqual(
+      [47, 240, 402, 602].map((at, n) => ({ at, stamp: n === 1 ? 222 : at })),
+    );
     await scene.end();
   });
 
@@ -201,6 +228,19 @@ describe('a picture', () => {
 });
 
 describe('requests', () => {
+  it('that were late are followed by the next half a period sooner, not more', async () => {
+    const scene = await new Scene().begin();
+    for (const at of [47, 140, 340]) await scene.picture(at);
+    await scene.until(400);
+    // The one of 233 ms does not come: the one of 140 ms is asked about at 280 ms, and its period counts from 180 ms.
+    expect(scene.asked).toEqual([
+      { at: 47, stamp: 47 },
+      { at: 280, stamp: 140 },
+      { at: 360, stamp: 340 },
+    ]);
+    await scene.end();
+  });
+
   it('do not storm where pictures do: one at a time, none sooner than nine tenths of a period', async () => {
     const scene = await new Scene({ thinkingMs: 30n }).begin();
     for (let at = 41; at <= 1241; at++) await scene.picture(at);
