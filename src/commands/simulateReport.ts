@@ -86,17 +86,24 @@ function reliabilityPlots({
   uncalibrated,
   crossFitted,
 }: ConfidenceResult): readonly ReliabilityPlot[] {
-  const plot = (label: string, of: Reliability): ReliabilityPlot => ({
-    label,
-    groups: of.bins,
-    error: of.error,
+  const plot = (label: string, note: string, of: Reliability): ReliabilityPlot => ({
+    ...{ label, note, groups: of.bins, error: of.error },
   });
   const told = { bins, error };
   if (uncalibrated)
-    return [plot('Before calibration', uncalibrated), plot('After calibration', told)];
+    return [
+      plot('Before calibration', "The probability of the answers' tokens.", uncalibrated),
+      plot(
+        'After calibration',
+        "As the policy told it: by the table in its model's model.json.",
+        told,
+      ),
+    ];
+  const other =
+    'As it would be told: either half of the episodes by a table that the other half makes.';
   return [
-    plot('Not calibrated', told),
-    ...(crossFitted ? [plot('Calibrated by other episodes', crossFitted)] : []),
+    plot('Not calibrated', 'As the policy told it.', told),
+    ...(crossFitted ? [plot('If calibrated', other, crossFitted)] : []),
   ];
 }
 

@@ -203,6 +203,7 @@ function reliability(all: readonly ReliabilityPlot[]): Html {
     html`<div class="card">
       <h3>${plot.label} <small>off by ${(100 * plot.error).toFixed(1)} %</small></h3>
       ${reliabilityPlot(plot)}
+      <p class="note">${plot.note}</p>
       <table>
         <thead>
           <tr>

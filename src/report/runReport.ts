@@ -46,8 +46,9 @@ export interface DimensionTrack {
 
 /** How often what was said with which confidence came true. */
 export interface ReliabilityPlot {
-  /** Whose confidence. */
   readonly label: string;
+  /** Whose confidence, or how it came about. */
+  readonly note: string;
   /** Groups of answers, by confidence: how many, mean confidence, and the share that came true (0 … 1). */
   readonly groups: readonly {
     readonly count: number;

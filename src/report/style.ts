@@ -60,7 +60,7 @@ svg .recorded { stroke: var(--steel); } svg .predicted { stroke: var(--accent); 
 svg .grid { stroke: var(--line); } svg .zero { stroke: var(--line); stroke-dasharray: 3 3; }
 svg .equal { stroke: var(--steel); stroke-dasharray: 4 4; } svg .off { stroke: var(--accent); opacity: 0.45; }
 svg circle { fill: var(--accent); }
-.card table { margin: 8px 0; font-size: 13px; } .card td, .card th { padding-top: 3px; padding-bottom: 3px; }
+.card .note { font-size: 13px; min-height: 2lh; margin: 4px 0; } .card table { margin: 8px 0; font-size: 13px; } .card td, .card th { padding-top: 3px; padding-bottom: 3px; }
 .legend { display: flex; gap: 18px; color: var(--quiet); font-size: 13px; margin-top: 14px; }
 .legend i { display: inline-block; width: 18px; height: 3px; border-radius: 2px; vertical-align: middle; margin-right: 6px; }
 .legend .recorded { background: var(--steel); } .legend .predicted { background: var(--accent); }

@@ -141,7 +141,7 @@ describe('a report page', () => {
     ];
     const page = renderReport({
       ...empty,
-      reliability: [{ label: 'As told', groups, error: 0.375 }],
+      reliability: [{ label: 'As told', note: 'by itself', groups, error: 0.375 }],
     });
     // A square of 242 from (52, 8): 52 + 0.25 · 242, 8 + 0.5 · 242; and at half its width its upper edge.
     expect([...page.matchAll(/cx="([\d.]+)" cy="([\d.]+)"/g)].map(([, x, y]) => [x, y])).toEqual([
@@ -150,6 +150,7 @@ describe('a report page', () => {
     ]);
     expect(page).toContain('25 %: 50 % of 40 came true');
     expect(page).toContain('off by 37.5 %');
+    expect(page).toContain('by itself');
     expect(page.match(/<td class="right">41<\/td>/g)).toHaveLength(1);
     expect(renderReport(empty)).not.toContain('<circle');
   });
