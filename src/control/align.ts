@@ -83,8 +83,8 @@ export class Aligner implements RobotListener {
 
   /**
    * `told` is called within the reading that completes something new to observe: a new picture of every camera that an
-   * observation needs, and what the arm reports up to the first one's stamp, so that nothing that is nearer to the picture
-   * is still to come. It must not throw. Returns what ends this.
+   * observation needs, and what arm and gripper report up to the first one's stamp, so that nothing that is nearer to the
+   * picture is still to come. It must not throw. Returns what ends this.
    */
   watch(told: () => void): () => void {
     this.#watchers.add(told);
@@ -147,6 +147,7 @@ export class Aligner implements RobotListener {
     if (!kept) return;
     this.#gripper = kept;
     this.#pastGrips.add(reading);
+    this.#tellWatchers();
   }
 
   /** The same instruction again (publishers repeat themselves) is no new episode. Empty: nothing is to be done. */
@@ -249,10 +250,11 @@ export class Aligner implements RobotListener {
   }
 
   #armReportedUpTo(stampNs: bigint): boolean {
-    const { joints, endEffector } = this.#config;
+    const { joints, endEffector, gripper } = this.#config;
     const reaches = (latest: Received<{ readonly stampNs: bigint }> | null): boolean =>
       latest !== null && latest.reading.stampNs >= stampNs;
     if (joints && !reaches(this.#joints)) return false;
+    if (gripper && !reaches(this.#gripper)) return false;
     return !endEffector || this.#arm !== null || reaches(this.#endEffector);
   }
 

@@ -235,7 +235,7 @@ describe('who watches', () => {
     return { told, leave };
   }
 
-  it('is told of every picture, once the arm has reported up to its stamp', () => {
+  it('is told of every picture, once arm and gripper have reported up to its stamp', () => {
     const { aligner, time } = setUp();
     complete(aligner);
     const { told, leave } = watched(aligner);
@@ -243,8 +243,11 @@ describe('who watches', () => {
     expect([told, aligner.newSinceNs]).toEqual([[], 0n]);
     time.ms = 4n;
     aligner.onJoints(joints(210n));
-    aligner.onJoints(joints(220n));
+    expect([told, aligner.newSinceNs]).toEqual([[], 0n]);
+    aligner.onGripper({ stampNs: 230n, opening: 1 });
     expect([told, aligner.newSinceNs]).toEqual([[200n], 4n * MS]);
+    aligner.onJoints(joints(220n));
+    expect(told).toHaveLength(1);
     // Out of order: not taken over, nothing new.
     aligner.onImage('front', testImage(150n));
     aligner.onImage('front', testImage(215n));
