@@ -168,6 +168,9 @@ function adviceFor(provider: ProviderChoice['provider'], message: string): strin
   if (provider === 'webgpu' && message.includes('WebGPU adapter')) {
     return 'a GPU with a driver for Vulkan (Linux: libvulkan1 and a driver; vulkaninfo --summary lists devices), Direct3D 12 or Metal';
   }
+  if (provider === 'webgpu' && message.includes('requires f16')) {
+    return 'a device with float16 (shader-f16), or a model converted with --compute fp32';
+  }
   return `a graph ${provider} can load`;
 }
 
