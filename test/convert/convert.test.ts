@@ -1,13 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import {
   closeSync,
-  copyFileSync,
   existsSync,
   mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
-  readSync,
   renameSync,
   rmSync,
   statSync,
@@ -15,13 +13,10 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import { dirname, join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import { buildGraphs, openGraphs } from '../../src/convert/build.js';
-import { Interrupted, type ConversionProgress } from '../../src/convert/conversionWatch.js';
+import { type ConversionProgress } from '../../src/convert/conversionWatch.js';
 import { convertModel, type Conversion } from '../../src/convert/convert.js';
 import { ExternalData } from '../../src/convert/external.js';
 import { openSafetensors } from '../../src/convert/safetensors.js';
@@ -41,81 +36,25 @@ import {
   vocabulary,
 } from '../support/tinyMagma.js';
 
-let work: { readonly path: string; remove(): void };
-let source: string;
-let out: string;
-const quiet = { onProgress: () => undefined };
-const int4: WeightFormat = { weights: 'int4', block: 32, compute: 'float32', accuracyLevel: 0 };
+import { contents, flip, int4, quiet, tinyConversion } from '../support/tinyConversion.js';
 
-beforeEach(() => {
-  work = temporaryFolder();
-  source = join(work.path, 'checkpoint');
-  out = join(work.path, 'model');
-  mkdirSync(source);
-  for (const file of ['config.json', 'model.safetensors']) {
-    copyFileSync(join(tinyMagmaFolder, file), join(source, file));
-  }
-});
-afterEach(() => work.remove());
-
-const conversion = (change: Partial<Conversion> = {}): Conversion => ({
-  ...{ source, out, format: int4, layout: magmaLayout },
-  ...{ files: { 'model.json': '{}\n', 'config.json': '{}\n' }, notes: ['said once'] },
-  ...change,
-});
-
-/** Every file below a folder with its checksum; reports name folders, and are left out. */
-function contents(folder: string): Record<string, string> {
-  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => statSync(join(folder, name)).isFile() && name !== 'conversion.json')
-    .sort();
-  const sha256 = (name: string) =>
-    createHash('sha256')
-      .update(readFileSync(join(folder, name)))
-      .digest('hex');
-  return Object.fromEntries(files.map((name) => [name, sha256(name)]));
-}
-
-/** Flips the lowest bit of one byte. */
-function flip(path: string, at: number): void {
-  const descriptor = openSync(path, 'r+');
-  const byte = new Uint8Array(1);
-  readSync(descriptor, byte, 0, 1, at);
-  byte[0]! ^= 1;
-  writeSync(descriptor, byte, 0, 1, at);
-  closeSync(descriptor);
-}
-
-/** Stops a conversion after so many reports of weights. */
-async function stopAfter(reports: number, change: Partial<Conversion> = {}): Promise<void> {
-  const stop = new AbortController();
-  let seen = 0;
-  const onProgress = ({ stage }: ConversionProgress) => {
-    if (stage === 'weights' && ++seen === reports) stop.abort();
-  };
-  const stopped = convertModel(conversion(change), { onProgress, signal: stop.signal });
-  await expect(stopped).rejects.toThrow(Interrupted);
-}
-
-const journalLines = () =>
-  readFileSync(join(`${out}.partial`, 'journal.jsonl'), 'utf8')
-    .trimEnd()
-    .split('\n').length - 1;
+const work = tinyConversion();
+const conversion = (change: Partial<Conversion> = {}): Conversion => work.of(change);
 
 describe('a conversion', () => {
   it('makes a folder of contract, graphs and a record, and nothing else', async () => {
     const { record, manifest, kept } = await convertModel(conversion(), quiet);
     expect(kept).toBe(0);
     expect(readdirSync(work.path).sort()).toEqual(['checkpoint', 'model']);
-    expect(readdirSync(out).sort()).toEqual([
+    expect(readdirSync(work.out).sort()).toEqual([
       'config.json',
       'conversion.json',
       'graphs',
       'model.json',
     ]);
-    expect(readdirSync(join(out, 'graphs')).sort()).toEqual(Object.values(graphFiles).sort());
+    expect(readdirSync(join(work.out, 'graphs')).sort()).toEqual(Object.values(graphFiles).sort());
     expect(manifest.decoder).toMatchObject({ keyValueType: 'float32', weights: 'int4' });
-    expect(JSON.parse(readFileSync(join(out, 'conversion.json'), 'utf8'))).toEqual(record);
+    expect(JSON.parse(readFileSync(join(work.out, 'conversion.json'), 'utf8'))).toEqual(record);
     expect(record.notes).toEqual(['said once']);
     const { weights, files } = record;
     const head = weights.find(({ tensors }) => tensors[0]!.name.includes('lm_head'))!;
@@ -131,17 +70,24 @@ describe('a conversion', () => {
 
   it('as fp32 writes the graphs that a build writes', async () => {
     await convertModel(conversion({ format: plainFormat }), quiet);
-    const { folder } = buildGraphs(source, magmaLayout, join(work.path, 'cache'), () => undefined);
+    const { folder } = buildGraphs(
+      work.source,
+      magmaLayout,
+      join(work.path, 'cache'),
+      () => undefined,
+    );
     for (const name of Object.values(graphFiles)) {
       if (name === graphFiles.manifest) continue;
-      const same = readFileSync(join(out, 'graphs', name)).equals(readFileSync(join(folder, name)));
+      const same = readFileSync(join(work.out, 'graphs', name)).equals(
+        readFileSync(join(folder, name)),
+      );
       expect([name, same]).toEqual([name, true]);
     }
   });
 
   it('gives the same bytes again, and other ones for another format', async () => {
     await convertModel(conversion(), quiet);
-    const first = contents(out);
+    const first = contents(work.out);
     const again = join(work.path, 'again');
     await convertModel(conversion({ out: again }), quiet);
     expect(contents(again)).toEqual(first);
@@ -162,26 +108,26 @@ describe('a conversion', () => {
   });
 
   it('replaces nothing', async () => {
-    mkdirSync(out);
+    mkdirSync(work.out);
     await expect(convertModel(conversion(), quiet)).rejects.toThrow('a folder that exists');
-    rmSync(out, { recursive: true });
-    mkdirSync(`${out}.partial`);
-    writeFileSync(join(`${out}.partial`, 'thesis.txt'), 'mine');
+    rmSync(work.out, { recursive: true });
+    mkdirSync(`${work.out}.partial`);
+    writeFileSync(join(`${work.out}.partial`, 'thesis.txt'), 'mine');
     await expect(convertModel(conversion(), quiet)).rejects.toThrow('thesis.txt');
-    expect(readFileSync(join(`${out}.partial`, 'thesis.txt'), 'utf8')).toBe('mine');
+    expect(readFileSync(join(`${work.out}.partial`, 'thesis.txt'), 'utf8')).toBe('mine');
   });
 
   it('is used by the runtime as it is, and refused when it is not whole', async () => {
     await convertModel(conversion(), quiet);
     const cache = join(work.path, 'cache');
-    const open = () => openGraphs(out, magmaLayout, cache, () => undefined);
-    expect(open()).toEqual({ folder: join(out, 'graphs'), origin: 'converted' });
+    const open = () => openGraphs(work.out, magmaLayout, cache, () => undefined);
+    expect(open()).toEqual({ folder: join(work.out, 'graphs'), origin: 'converted' });
     expect(existsSync(cache)).toBe(false);
-    const step = join(out, 'graphs', graphFiles.step);
+    const step = join(work.out, 'graphs', graphFiles.step);
     renameSync(step, `${step}.away`);
     expect(open).toThrow('step.onnx absent, expected what it lists; convert the checkpoint again');
     renameSync(`${step}.away`, step);
-    const manifest = join(out, 'graphs', graphFiles.manifest);
+    const manifest = join(work.out, 'graphs', graphFiles.manifest);
     writeFileSync(
       manifest,
       readFileSync(manifest, 'utf8').replace(/"builder": "\d+"/, '"builder": "0"'),
@@ -252,151 +198,17 @@ describe('a converted model', () => {
   );
 });
 
-describe('an interrupted conversion', () => {
-  it('leaves nothing that looks like a model, and goes on to the same bytes', async () => {
-    const reference = join(work.path, 'reference');
-    await convertModel(conversion({ out: reference }), quiet);
-    await stopAfter(40);
-    expect(existsSync(out)).toBe(false);
-    expect(existsSync(join(`${out}.partial`, 'model', 'graphs', graphFiles.manifest))).toBe(false);
-    const before = journalLines();
-    expect(before).toBeGreaterThan(30);
-    const { kept } = await convertModel(conversion(), quiet);
-    expect(kept).toBe(before);
-    expect(contents(out)).toEqual(contents(reference));
-    expect(existsSync(`${out}.partial`)).toBe(false);
-  });
-
-  it('does not read again what it has hashed, unless it changed', async () => {
-    await stopAfter(3);
-    const stages: string[] = [];
-    const onProgress = ({ stage, what }: ConversionProgress) => {
-      if (stage === 'sources') stages.push(what);
-    };
-    await convertModel(conversion(), { onProgress });
-    expect(stages).toEqual([]);
-  });
-
-  it('verifies what it keeps', async () => {
-    await stopAfter(60);
-    const before = journalLines();
-    const weights = join(`${out}.partial`, 'model', 'graphs', graphFiles.visionWeights);
-    flip(weights, 130);
-    const { kept } = await convertModel(conversion(), quiet);
-    expect(kept).toBe(before - 1);
-    expect((await verifyModel(out, source, quiet)).differences).toEqual([]);
-  });
-
-  it('finds what changed after it was written, and mends it when it goes on', async () => {
-    const reference = join(work.path, 'reference');
-    await convertModel(conversion({ out: reference }), quiet);
-    const weights = join(`${out}.partial`, 'model', 'graphs', graphFiles.visionWeights);
-    let isFlipped = false;
-    const onProgress = ({ stage, done, total }: ConversionProgress) => {
-      if (stage !== 'weights' || done < total || isFlipped) return;
-      isFlipped = true;
-      flip(weights, 130);
-    };
-    await expect(convertModel(conversion(), { onProgress })).rejects.toThrow(
-      /vision\.weights: got .*stem\.0\.\w+ with other bytes than were written/,
-    );
-    expect(existsSync(out)).toBe(false);
-    const { record, kept } = await convertModel(conversion(), quiet);
-    expect(kept).toBe(record.weights.length - 1);
-    expect(contents(out)).toEqual(contents(reference));
-  });
-
-  it('is no conversion of a checkpoint that changed meanwhile', async () => {
-    const weights = join(source, 'model.safetensors');
-    let isFlipped = false;
-    const onProgress = ({ stage, done, total }: ConversionProgress) => {
-      if (stage !== 'weights' || done < total / 2 || isFlipped) return;
-      isFlipped = true;
-      flip(weights, statSync(weights).size - 2);
-    };
-    await expect(convertModel(conversion(), { onProgress })).rejects.toThrow(
-      'got files that changed while they were converted',
-    );
-    expect(existsSync(out)).toBe(false);
-    expect((await convertModel(conversion(), quiet)).kept).toBe(0);
-    expect((await verifyModel(out, source, quiet)).differences).toEqual([]);
-  });
-
-  it('survives a journal whose last line was cut off, and data that was cut off', async () => {
-    const reference = join(work.path, 'reference');
-    await convertModel(conversion({ out: reference }), quiet);
-    await stopAfter(40);
-    const journal = join(`${out}.partial`, 'journal.jsonl');
-    const text = readFileSync(journal, 'utf8');
-    writeFileSync(journal, text.slice(0, -25));
-    const before = journalLines();
-    const { kept } = await convertModel(conversion(), quiet);
-    expect(kept).toBe(before - 1);
-    expect(contents(out)).toEqual(contents(reference));
-  });
-
-  it('begins anew with other options, and with another checkpoint', async () => {
-    await stopAfter(40);
-    const wide = await convertModel(conversion({ format: { ...int4, block: 128 } }), quiet);
-    expect(wide.kept).toBe(0);
-    expect((await verifyModel(out, null, quiet)).differences).toEqual([]);
-    rmSync(out, { recursive: true });
-    await stopAfter(40);
-    const weights = join(source, 'model.safetensors');
-    flip(weights, statSync(weights).size - 2);
-    expect((await convertModel(conversion(), quiet)).kept).toBe(0);
-  });
-
-  it('is not thrown away for a checkpoint that is not there for once', async () => {
-    await stopAfter(40);
-    const before = journalLines();
-    const weights = join(source, 'model.safetensors');
-    renameSync(weights, `${weights}.away`);
-    await expect(convertModel(conversion(), quiet)).rejects.toThrow('no weights');
-    renameSync(`${weights}.away`, weights);
-    expect((await convertModel(conversion(), quiet)).kept).toBe(before);
-  });
-
-  it('is not shared by two processes', async () => {
-    await stopAfter(10);
-    const lock = join(`${out}.partial`, 'lock');
-    writeFileSync(lock, '1');
-    await expect(convertModel(conversion(), quiet)).rejects.toThrow(
-      /process 1 at work there, .*delete the file if/,
-    );
-    // A process that is gone holds nothing.
-    writeFileSync(lock, String(2 ** 22 + 1));
-    expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
-  });
-
-  const onLinux = process.platform === 'linux' ? it : it.skip;
-  onLinux('goes on after a process that has ended, though its parent never asked how', async () => {
-    await stopAfter(10);
-    // The shell becomes a program that does not know of its child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
-    try {
-      const [line] = (await once(parent.stdout, 'data')) as [Buffer];
-      const child = line.toString().trim();
-      while (!readFileSync(`/proc/${child}/stat`, 'utf8').includes(') Z ')) await setTimeout(5);
-      writeFileSync(join(`${out}.partial`, 'lock'), child);
-      expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
-    } finally {
-      parent.kill();
-    }
-  });
-});
-
 describe('checksums', () => {
   it('find a flipped byte of any file, and the weight it lies in', async () => {
     const { record } = await convertModel(conversion(), quiet);
-    const whole = await verifyModel(out, null, quiet);
+    const whole = await verifyModel(work.out, null, quiet);
     expect(whole).toMatchObject({ sources: 'checked', differences: [] });
     const head = record.weights.find((w) => w.tensors[0]!.name.includes('lm_head'))!.tensors[0]!;
     for (const { name } of record.files) {
-      const path = join(out, name);
+      const path = join(work.out, name);
       const at = name.endsWith(head.file) ? head.offset + 77 : statSync(path).size - 1;
       flip(path, at);
-      const { differences } = await verifyModel(out, null, quiet);
+      const { differences } = await verifyModel(work.out, null, quiet);
       expect(differences.map((difference) => difference.path)).toEqual([path]);
       expect(differences[0]!.got).toMatch(/^SHA-256 [0-9a-f]{64}$/);
       if (name.endsWith(head.file)) expect(differences[0]!.weights).toEqual([head.name]);
@@ -406,34 +218,34 @@ describe('checksums', () => {
 
   it('find a flipped byte of the checkpoint, and say when it is not there', async () => {
     await convertModel(conversion(), quiet);
-    const weights = join(source, 'model.safetensors');
+    const weights = join(work.source, 'model.safetensors');
     flip(weights, 5000);
-    const { differences } = await verifyModel(out, null, quiet);
+    const { differences } = await verifyModel(work.out, null, quiet);
     expect(differences.map(({ path }) => path)).toEqual([weights]);
-    rmSync(source, { recursive: true });
-    expect(await verifyModel(out, null, quiet)).toMatchObject({
+    rmSync(work.source, { recursive: true });
+    expect(await verifyModel(work.out, null, quiet)).toMatchObject({
       sources: 'absent',
       differences: [],
     });
-    const [missing] = (await verifyModel(out, source, quiet)).differences;
+    const [missing] = (await verifyModel(work.out, work.source, quiet)).differences;
     expect(missing!.got).toBe('no file');
   });
 
   it('find a file that is absent or cut', async () => {
     await convertModel(conversion(), quiet);
-    rmSync(join(out, 'model.json'));
-    writeFileSync(join(out, 'graphs', graphFiles.vision), 'x');
-    const { differences } = await verifyModel(out, null, quiet);
+    rmSync(join(work.out, 'model.json'));
+    writeFileSync(join(work.out, 'graphs', graphFiles.vision), 'x');
+    const { differences } = await verifyModel(work.out, null, quiet);
     expect(differences.map(({ got }) => got).sort()).toEqual(['1 bytes', 'no file']);
-    await expect(verifyModel(source, null, quiet)).rejects.toThrow(
+    await expect(verifyModel(work.source, null, quiet)).rejects.toThrow(
       'the record of a converted model',
     );
   });
 
   it('of the publisher are compared, where a download left them', async () => {
-    const weights = join(source, 'model.safetensors');
+    const weights = join(work.source, 'model.safetensors');
     const sha256 = createHash('sha256').update(readFileSync(weights)).digest('hex');
-    const metadata = join(source, '.cache/huggingface/download/model.safetensors.metadata');
+    const metadata = join(work.source, '.cache/huggingface/download/model.safetensors.metadata');
     mkdirSync(dirname(metadata), { recursive: true });
     writeFileSync(metadata, `0123\n${sha256}\n1700000000.0\n`);
     const { record } = await convertModel(conversion(), quiet);
@@ -441,7 +253,7 @@ describe('checksums', () => {
       null,
       expect.stringContaining('model.safetensors.metadata'),
     ]);
-    rmSync(out, { recursive: true });
+    rmSync(work.out, { recursive: true });
     const { size, mtime } = statSync(weights);
     flip(weights, size - 1);
     utimesSync(weights, mtime, mtime);
@@ -450,7 +262,7 @@ describe('checksums', () => {
         `got SHA-256 [0-9a-f]{64}, expected ${sha256}, as published .*download it again, or`,
       ),
     );
-    expect(existsSync(`${out}.partial`)).toBe(false);
+    expect(existsSync(`${work.out}.partial`)).toBe(false);
   });
 });
 
@@ -461,21 +273,21 @@ describe('a checkpoint that cannot be converted', () => {
   };
 
   it('leaves nothing behind: no weights', async () => {
-    rmSync(join(source, 'model.safetensors'));
+    rmSync(join(work.source, 'model.safetensors'));
     await refused('got no weights, expected model.safetensors');
   });
 
   it.each(['pytorch_model.bin', 'consolidated.00.pth', 'model.pt'])(
     'is one of pickles only: %s',
     async (name) => {
-      rmSync(join(source, 'model.safetensors'));
-      writeFileSync(join(source, name), 'x');
+      rmSync(join(work.source, 'model.safetensors'));
+      writeFileSync(join(work.source, name), 'x');
       await refused(/a Python pickle, which can run any program .*expected safetensors/);
     },
   );
 
   it('has a config.json of another size', async () => {
-    const config = join(source, 'config.json');
+    const config = join(work.source, 'config.json');
     const wider = readFileSync(config, 'utf8').replace(
       '"intermediate_size": 56',
       '"intermediate_size": 64',
@@ -491,7 +303,7 @@ describe('a checkpoint that cannot be converted', () => {
     ['vision_tower.clip_vision_model.trunk.stem.0.bias', 3, 0],
     ['language_model.model.norm.weight', 5, 0],
   ] as const)('has a weight that is not finite: %s', async (key, index, row) => {
-    const path = join(source, 'model.safetensors');
+    const path = join(work.source, 'model.safetensors');
     const file = openSafetensors(path);
     const { begin } = file.entries.get(key)!;
     const tensor = file.source(key);
@@ -506,7 +318,7 @@ describe('a checkpoint that cannot be converted', () => {
   });
 
   it('has a layer scale that is not finite, which is folded into other weights', async () => {
-    const path = join(source, 'model.safetensors');
+    const path = join(work.source, 'model.safetensors');
     const file = openSafetensors(path);
     const block = 'vision_tower.clip_vision_model.trunk.stages.0.blocks.0';
     const { begin, end } = file.entries.get(`${block}.gamma`)!;
@@ -544,12 +356,12 @@ describe('a checkpoint that cannot be converted', () => {
   });
 
   it('is too large to be built unasked', () => {
-    const large = join(source, 'model.safetensors');
+    const large = join(work.source, 'model.safetensors');
     const descriptor = openSync(large, 'r+');
     writeSync(descriptor, new Uint8Array(1), 0, 1, 2 ** 31 + 1);
     closeSync(descriptor);
     expect(() =>
-      openGraphs(source, magmaLayout, join(work.path, 'cache'), () => undefined),
+      openGraphs(work.source, magmaLayout, join(work.path, 'cache'), () => undefined),
     ).toThrow(/got 2\.1 GB of raw weights, expected a converted model: npx magma-vla convert/);
   });
 });
