@@ -35,7 +35,6 @@ import {
   tinyMagmaFolder,
   vocabulary,
 } from '../support/tinyMagma.js';
-
 import { contents, flip, int4, quiet, tinyConversion } from '../support/tinyConversion.js';
 
 const work = tinyConversion();
