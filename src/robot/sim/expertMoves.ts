@@ -28,7 +28,7 @@ export function grasp(state: SceneState, colour: BlockColour): EndEffectorDelta 
   if (isAround && askew < (closing ? 0.4 : 0.25)) {
     return step(state, [x, y, z - graspDepth], yaw, 0);
   }
-  const turning = clamp(0.3 * (askew - 0.1), 0, 0.05);
+  const turning = clamp(0.15 * (askew - 0.2), 0, 0.02);
   const funnel = clamp(3 * (error - 0.01), 0, 0.11) + turning;
   return step(state, [x, y, Math.max(0.014, z - graspDepth) + funnel], yaw, 1);
 }
@@ -179,14 +179,15 @@ export function nearestQuarterTurn(yaw: number): number {
 const farthestTurn = 1.1;
 
 /**
- * A block looks the same after a quarter turn: of those yaws the one nearest to the hand's own, so that a hand which has
- * begun to turn goes on. Nearest to zero, a block that lies at 45° would call it back and forth.
+ * A block looks the same after a quarter turn. Of those yaws the one nearest to twice the hand's own: a hand that has begun
+ * to turn goes on, and who cannot tell quite how the block lies is soon past doubt. Nearest to zero, a block that lies at
+ * 45° would call it back and forth.
  */
 function alongEdge(yaw: number, hand: number): number {
   const quarter = Math.PI / 2;
   const near = nearestQuarterTurn(yaw);
   const yaws = [near - quarter, near, near + quarter].filter((a) => Math.abs(a) < farthestTurn);
-  return yaws.reduce((best, a) => (Math.abs(a - hand) < Math.abs(best - hand) ? a : best));
+  return yaws.reduce((best, a) => (Math.abs(a - 2 * hand) < Math.abs(best - 2 * hand) ? a : best));
 }
 
 export function clamp(value: number, low: number, high: number): number {
