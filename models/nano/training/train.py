@@ -221,8 +221,8 @@ class ActionBatches:
         position, error = where(features, placed(f.points[index]))
         spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
         turned = where.direction_of(half, direction[..., None].expand(-1, -1, 2))
-        weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 1.2, 1.5])
-        loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken + 0.5 * turned)
+        weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 1.5, 1.5])
+        loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken + turned)
         numbers = {"where_px": error.item(), "spoken_px": spoken.item() * 16, "direction": turned.item()}
         return loss, {"action": action.mean((0, 1)).tolist(), **numbers}
 
