@@ -62,7 +62,13 @@ export interface EpisodeResult {
   readonly traceLatencyMs: Samples;
 }
 
-/** Lets the simulation's time pass with the real one while `run` lasts, in steps of a control period. */
+/**
+ * The simulation's steps are as long as a control period, and come this share of one after a tick: a step follows what was
+ * commanded at that tick, none twice and none not at all, and its picture is there well before the next.
+ */
+const AFTER_TICK = 0.25;
+
+/** Lets the simulation's time pass with the real one while `run` lasts, whose ticks begin now. */
 async function inRealTime<T>(
   robot: SimRobot,
   clock: Clock,
@@ -70,8 +76,8 @@ async function inRealTime<T>(
   run: (simulated: Clock) => Promise<T>,
 ): Promise<T> {
   const periodNs = nsFromSeconds(1 / config.control.rateHz);
-  const beganNs = clock.now().nowNs;
-  const simulated = simulatedClock(clock, robot, periodNs);
+  const beganNs = clock.now().nowNs + nsFromSeconds((AFTER_TICK - 1) / config.control.rateHz);
+  const simulated = simulatedClock(clock, robot, { beganNs, periodNs });
   const ended = new AbortController();
   const passing = (async () => {
     let dueNs = beganNs;

@@ -7,7 +7,8 @@ const MS = 1_000_000n;
 it('goes on between the steps of a simulation, waits where a step is late, and never runs back', async () => {
   const real = new FakeClock();
   const robot = { stampNs: 7_000n * MS };
-  const clock = simulatedClock(real, robot, 20n * MS);
+  const beganNs = real.now().nowNs;
+  const clock = simulatedClock(real, robot, { beganNs, periodNs: 20n * MS });
   const startNs = robot.stampNs;
   const shown: number[] = [];
   const show = (): void => void shown.push(Number(clock.now().stampNs - startNs) / 1e6);
