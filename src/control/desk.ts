@@ -122,6 +122,7 @@ export class PolicyDesk {
     if (loop.aligner.episode === this.#episode) return;
     this.#episode = loop.aligner.episode;
     this.#askedStampNs = null;
+    this.#rhythm.begin();
     policy.reset(this.#episode);
   }
 

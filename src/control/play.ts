@@ -3,6 +3,8 @@
  * Steady clock; stamps are read once, when a chunk is accepted.
  */
 import type { Config } from '../config.js';
+import * as quaternion from '../math/quaternion.js';
+import * as vec3 from '../math/vec3.js';
 import type {
   ActionChunk,
   ActionPrediction,
@@ -26,6 +28,9 @@ export interface Commanded {
   /** Whether the guard passed the last target unchanged: then the plan itself is the exact state. */
   readonly passed: boolean;
 }
+
+/** What the guard's limits may still leave of a step when the next one is added to its goal, m and rad. */
+const CATCH_UP = { translation: 0.01, rotation: 0.05 };
 
 const NOTHING_YET = 'no action has been accepted yet';
 const DONE = 'the last step is done and no newer action has come';
@@ -160,8 +165,9 @@ export class Player {
 
   /**
    * What the first delta is added to; null where the chunk is absolute, undefined where it is unknown. `lastTarget` is the
-   * goal of the step under way; where the guard changed the command, or nothing is under way, it is the commanded pose:
-   * targets that the guard does not let through must not pile up.
+   * goal of the step under way; where the guard holds the arm further back from it than CATCH_UP, or nothing is under way,
+   * it is the commanded pose: targets that the guard does not let through must not pile up, and a step that a limit made a
+   * tick late must not be cut off.
    */
   #referenceOf(
     chunk: ActionChunk,
@@ -175,7 +181,8 @@ export class Player {
       const seen = observation.endEffector;
       return seen?.frameId === chunk.frameId && isUsablePose(seen.pose) ? seen.pose : undefined;
     }
-    const last = commanded.passed && this.#plan ? stepAt(this.#plan, nowNs).goal : start;
+    const goal = this.#plan && stepAt(this.#plan, nowNs).goal;
+    const last = goal && (commanded.passed || isAlmostThere(start, goal)) ? goal : start;
     return last.kind === 'pose' ? last.pose : undefined;
   }
 
@@ -183,6 +190,15 @@ export class Player {
   #inTime(nowNs: bigint, chunk: ActionChunk): boolean {
     return this.#stepsEndNs !== null && nowNs <= this.#stepsEndNs + chunk.stepPeriodNs / 2n;
   }
+}
+
+function isAlmostThere(from: MotionState, goal: MotionState): boolean {
+  if (from.kind !== 'pose' || goal.kind !== 'pose') return false;
+  const [a, b] = [from.pose, goal.pose];
+  return (
+    vec3.distance(a.translation, b.translation) <= CATCH_UP.translation &&
+    quaternion.angleBetween(a.rotation, b.rotation) <= CATCH_UP.rotation
+  );
 }
 
 /** The guard's sentences end with a full stop; what is quoted in another sentence does not. */

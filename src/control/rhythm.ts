@@ -27,6 +27,11 @@ export class Rhythm {
     this.#period = period;
   }
 
+  /** Something new is to be done: no request about it has been made yet. */
+  begin(): void {
+    this.#fromNs = null;
+  }
+
   /** A picture has come. A driver that asks at ticks only need not tell. */
   see(nowNs: bigint): void {
     this.#seen = { nowNs, intervalNs: this.#seen && nowNs - this.#seen.nowNs };
@@ -43,10 +48,18 @@ export class Rhythm {
     return this.#isOver(EAGER, nowNs);
   }
 
-  /** Whether a picture that has waited is better left: the next one comes by the time the period is over. */
+  /**
+   * Whether a picture that has waited is better left: the next one comes by the time the period is over. Where nothing has
+   * been asked yet, within a period, and a camera of which too little was seen is taken to be as fast as the policy: a
+   * beginning out of step with the camera would cut the first action short.
+   */
   isAboutToSee(nowNs: bigint): boolean {
-    if (this.#seen?.intervalNs == null || this.#isOver(PATIENT, nowNs)) return false;
-    return !this.#isOver(PATIENT, this.#seen.nowNs + this.#seen.intervalNs);
+    if (!this.#seen) return false;
+    const isFirst = this.#fromNs === null;
+    const intervalNs = this.#seen.intervalNs ?? (isFirst ? this.#ns(1) : null);
+    if (intervalNs === null) return false;
+    const lastNs = (this.#fromNs ?? this.#seen.nowNs) + this.#ns(PATIENT);
+    return nowNs < lastNs && this.#seen.nowNs + intervalNs < lastNs;
   }
 
   #isOver(share: number, nowNs: bigint): boolean {

@@ -141,6 +141,33 @@ describe('a picture', () => {
     await scene.end();
   });
 
+  it('of before an instruction makes way for the next one, so that no action is cut short', async () => {
+    const scene = new Scene();
+    await scene.begin();
+    scene.aligner.onInstruction('');
+    for (const ms of [50, 250, 450]) await scene.picture(ms);
+    await scene.until(530);
+    scene.aligner.onInstruction('reach the other point');
+    await scene.picture(650);
+    await scene.picture(850);
+    await scene.until(900);
+    expect(scene.asked).toEqual([650, 850].map((ms) => ({ at: ms, stamp: ms })));
+    await scene.end();
+  });
+
+  it('of before an instruction is asked about where no other comes within a period', async () => {
+    const scene = new Scene();
+    await scene.begin();
+    scene.aligner.onInstruction('');
+    await scene.picture(450);
+    await scene.until(530);
+    scene.aligner.onInstruction('reach the other point');
+    await scene.until(760);
+    // 1.1 periods after it came.
+    expect(scene.asked).toEqual([{ at: 680, stamp: 450 }]);
+    await scene.end();
+  });
+
   it('that comes too soon after the last request is asked about at the first tick that is due', async () => {
     const scene = await new Scene().begin();
     await scene.picture(47);

@@ -369,6 +369,27 @@ describe('what a delta is added to', () => {
     expect(poseOf(player.target(10n * PERIOD - 1n)).translation[0]).toBeLessThan(0.4501);
   });
 
+  it('last target: what a limit left of a step is caught up, as long as it is little', () => {
+    const reached = (short: number): number => {
+      const player = new Player(config, []);
+      const chunk = deltas('lastTarget', [step(0.05)]);
+      const [first, second] = [observationAt(0n, START), observationAt(180n * MS, START)];
+      player.play(prediction(first, chunk), first, at(0n), held());
+      // The next action comes a tick early, when the guard has made the arm lag by so much.
+      const translation = vec3.add(START.translation, [0.05 - short, 0, 0]);
+      player.play(
+        prediction(second, chunk),
+        second,
+        at(180n * MS),
+        held({ ...START, translation }),
+      );
+      return poseOf(player.target(379n * MS)).translation[0] - START.translation[0];
+    };
+    expect(reached(0)).toBeCloseTo(0.1, 3);
+    expect(reached(0.009)).toBeCloseTo(0.1, 3);
+    expect(reached(0.011)).toBeCloseTo(0.089, 3);
+  });
+
   it('goes on from the pose and the velocity that the guard commanded instead of the plan', () => {
     const player = new Player(config, []);
     const seen = observationAt(0n, START);
