@@ -73,7 +73,9 @@ describe('the simulation, step by step', () => {
   it('says so when it was stopped', async () => {
     const ended = new SteppedSim(options);
     const { reading } = await ended.reset(2, null);
-    const asked = ended.step([{ ...reading.joints, gripper: null }]);
+    // Ten seconds of simulated time: surely under way when the stop comes.
+    const still = { ...reading.joints, gripper: null };
+    const asked = ended.step(Array.from({ length: 4000 }, () => still));
     await ended.stop();
     await expect(asked).rejects.toThrow('stopped');
     await expect(ended.reset(3, null)).rejects.toThrow('stopped');
