@@ -50,7 +50,7 @@ export interface SyntheticBenchOptions {
 export interface Memory {
   /** Before the model is loaded. */
   readonly baselineMb: number;
-  /** While it is loaded and while it answers. */
+  /** While it is loaded, the first time included where it was one; and while it answers. */
   readonly loadPeakMb: number;
   readonly peakMb: number;
   readonly steadyMb: number;
@@ -141,7 +141,10 @@ export async function benchSynthetic(
   try {
     return { ...(await measure(options, model, bounds)), makeSeconds };
   } finally {
-    if (options.afterwards === 'delete') rmSync(model.folder, { recursive: true, force: true });
+    // What was kept on purpose stays.
+    if (options.afterwards === 'delete' && model.origin === 'made') {
+      rmSync(model.folder, { recursive: true, force: true });
+    }
   }
 }
 
@@ -151,7 +154,8 @@ async function measure(
   bounds: MachineBounds,
 ): Promise<Omit<SyntheticBenchResult, 'makeSeconds'>> {
   const { name, size, format, threads, rounds, clock, nowNs, say } = options;
-  // 3. Loading, twice.
+  // 3. Loading, twice: the first time takes the most memory.
+  const memory = new MemoryWatch();
   const graphs = join(folder, graphsFolder);
   const open = () => openRuntime(graphs, { provider: options.provider, threads });
   let firstLoadSeconds: number | null = null;
@@ -162,7 +166,6 @@ async function measure(
     firstLoadSeconds = secondsSince(begun, nowNs);
     await first.release();
   }
-  const memory = new MemoryWatch();
   say('loading it');
   const started = nowNs();
   const runtime = await open();

@@ -66,13 +66,18 @@ export function makeSyntheticModel(
   }
   const partial = `${folder}.partial`;
   rmSync(partial, { recursive: true, force: true });
-  makeFolder(join(partial, graphsFolder));
-  writeSmallFiles(join(partial, 'source'), options.name, options);
-  const { files, config } = contractOf(join(partial, 'source'), options.name);
-  for (const [name, text] of Object.entries(files)) writeFileSync(join(partial, name), text);
-  const bytes = writeGraphs(join(partial, graphsFolder), config, options, onPlan, onProgress);
-  renameSync(partial, folder);
-  return { folder, config, bytes, origin: 'made' };
+  try {
+    makeFolder(join(partial, graphsFolder));
+    writeSmallFiles(join(partial, 'source'), options.name, options);
+    const { files, config } = contractOf(join(partial, 'source'), options.name);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(partial, name), text);
+    const bytes = writeGraphs(join(partial, graphsFolder), config, options, onPlan, onProgress);
+    renameSync(partial, folder);
+    return { folder, config, bytes, origin: 'made' };
+  } finally {
+    // Gigabytes of a full disk are worth nothing.
+    rmSync(partial, { recursive: true, force: true });
+  }
 }
 
 const contractOf = (source: string, name: SyntheticName) =>

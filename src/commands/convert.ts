@@ -46,7 +46,7 @@ export async function convert(
 function notesOf({ weights }: WeightFormat): readonly string[] {
   if (weights !== 'fp16') return [];
   return [
-    'On the CPU ONNX Runtime holds fp16 weights as fp32, in twice the memory that they take on the disk: fp16 is for a GPU, int8 and int4 for the CPU.',
+    'On the CPU ONNX Runtime holds fp16 weights as fp32, in twice the memory that they take on the disk: fp16 is for a GPU, int8 and int4 for the CPU. A GPU is compared with what the CPU answers, so the first load there needs that memory too, once.',
   ];
 }
 

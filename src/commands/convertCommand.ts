@@ -1,8 +1,9 @@
 /** `magma-vla convert`: options in, progress on stderr, the result on stdout. */
 import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import { buildGraphs } from '../convert/build.js';
+import { buildGraphs, graphsFolder } from '../convert/build.js';
 import { Interrupted } from '../convert/conversionWatch.js';
 import { verifyModel } from '../convert/verify.js';
 import { ConfigError } from '../errors.js';
@@ -119,9 +120,14 @@ async function runConvert(
   const watch = { onProgress, signal: interrupted() };
   const { record, manifest, kept } = await convert(folder, { ...flags, out }, watch);
   const ms = Number(realClock.now().nowNs - started) / 1e6;
+  const { maxRSS } = process.resourceUsage();
   say(conversionTable(out, record));
   if (kept > 0) say(`${kept} of ${record.weights.length} weights were there already`);
-  if (flags.reference) await recordReference(join(resolve(out), 'graphs'), manifest, 1);
+  if (flags.reference) {
+    say('recording what the CPU answers');
+    const threads = Math.max(1, availableParallelism() - 1);
+    await recordReference(join(resolve(out), graphsFolder), manifest, threads);
+  }
   say(`converted in ${seconds(ms)}; then:\n${nextSteps(out)}`);
   return {
     ...{ out, sha256: record.identity, format: record.format, ms, kept },
@@ -129,8 +135,8 @@ async function runConvert(
     bytes: record.files.reduce((sum, file) => sum + file.bytes, 0),
     sourceBytes: record.source.files.reduce((sum, file) => sum + file.bytes, 0),
     error: errorSummary(record),
-    /** Of this process, bytes. */
-    peakMemory: process.resourceUsage().maxRSS * 1024,
+    /** Of the conversion, bytes; the session that records a reference is not counted. */
+    peakMemory: maxRSS * 1024,
     notes: record.notes,
   };
 }

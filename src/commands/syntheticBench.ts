@@ -1,11 +1,11 @@
 /** `magma-vla bench --synthetic`: options in, a table on stderr. */
 import { join } from 'node:path';
-import { Option, type Command } from 'commander';
+import { InvalidArgumentError, Option, type Command } from 'commander';
 import { slowest, type Spread } from '../bench/spread.js';
 import { benchSynthetic, type SyntheticBenchResult } from '../bench/synthetic.js';
 import { syntheticNames, type SyntheticName } from '../convert/syntheticFolder.js';
 import { ConfigError } from '../errors.js';
-import type { ProviderSetting } from '../model/session.js';
+import { chooseProvider, type ProviderSetting } from '../model/session.js';
 import { integer } from './argument.js';
 import { realClock } from './clock.js';
 
@@ -42,7 +42,10 @@ export function addSyntheticOptions(command: Command): Command {
     )
     .addOption(
       new Option('--block <n>', 'of --synthetic: weights per scale (32 or 128)')
-        .argParser((text: string) => (Number(text) === 128 ? 128 : 32))
+        .argParser((text: string) => {
+          if (text === '32' || text === '128') return Number(text);
+          throw new InvalidArgumentError('expected 32 or 128');
+        })
         .default(32),
     )
     .addOption(
@@ -70,6 +73,9 @@ export async function runSyntheticBench(
   const compute = flags.compute ?? (weights === 'fp16' ? 'fp16' : 'fp32');
   if (compute === 'fp16' && weights === 'fp32') {
     throw new ConfigError('--compute', 'fp16 with fp32 weights', '--weights fp16, int8 or int4');
+  }
+  if (flags.cpuTime && chooseProvider(provider).provider !== 'cpu') {
+    throw new ConfigError('--cpu-time', `with --provider ${provider}`, 'the CPU: it counts no GPU');
   }
   const result = await benchSynthetic({
     ...{ name, size, provider, threads, rounds, say },

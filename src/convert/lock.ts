@@ -1,8 +1,10 @@
 /**
- * A file that one process has at a time: it holds the number of that process. A process that is killed leaves it behind, so
- * that of one that has ended it is taken over; where several find it at once, one of them goes on.
+ * A file that one process has at a time: it holds the number of that process and the name of its machine. A process that is
+ * killed leaves it behind, so that of one that has ended it is taken over; where several find it at once, one of them goes
+ * on. Whether a process of another machine or container runs cannot be seen from here: it is taken to.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { ModelError, messageOf } from '../errors.js';
 import { StorageError } from './storageError.js';
 
@@ -17,12 +19,11 @@ export const lockNames = /^lock(\.\d+)*$/;
 export function takeLock(path: string): void {
   if (isCreated(path)) return;
   const owner = ownerOf(path);
-  // This process does not ask twice: its number is that of an earlier one.
-  if (owner === null || (owner !== process.pid && isRunning(owner))) throw atWork(path, owner);
-  const right = `${path}.${owner}`;
+  if (owner === null || isAtWork(owner)) throw atWork(path, owner);
+  const right = `${path}.${owner.process}`;
   takeLock(right);
   const now = ownerOf(path);
-  if (now !== owner) {
+  if (now?.process !== owner.process || now.host !== owner.host) {
     releaseLock(right);
     throw atWork(path, now);
   }
@@ -36,7 +37,7 @@ export function releaseLock(path: string): void {
 /** False: it is there already. */
 function isCreated(path: string): boolean {
   try {
-    writeFileSync(path, String(process.pid), { flag: 'wx' });
+    writeFileSync(path, `${process.pid} ${hostname()}`, { flag: 'wx' });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
@@ -44,19 +45,31 @@ function isCreated(path: string): boolean {
   }
 }
 
-/** Null: it is gone, or its number is still to be written. */
-function ownerOf(path: string): number | null {
+interface Owner {
+  readonly process: number;
+  readonly host: string;
+}
+
+/** Null: it is gone, or its words are still to be written. */
+function ownerOf(path: string): Owner | null {
   try {
-    const text = readFileSync(path, 'utf8');
-    return /^[1-9]\d*$/.test(text) ? Number(text) : null;
+    const words = /^([1-9]\d*) (.+)$/.exec(readFileSync(path, 'utf8'));
+    return words ? { process: Number(words[1]), host: words[2]! } : null;
   } catch {
     return null;
   }
 }
 
-function atWork(path: string, owner: number | null): ModelError {
-  const expected = 'one conversion at a time; delete the file if that process is another one';
-  return new ModelError(path, `process ${owner ?? 'unknown'} at work there`, expected);
+function atWork(path: string, owner: Owner | null): ModelError {
+  const who = owner ? `${owner.process} of ${owner.host}` : 'unknown';
+  const expected =
+    'one conversion at a time; delete the file if that process has ended or is another one';
+  return new ModelError(path, `process ${who} at work there`, expected);
+}
+
+/** This process does not ask twice: its number is that of an earlier one. */
+function isAtWork({ process: number, host }: Owner): boolean {
+  return host !== hostname() || (number !== process.pid && isRunning(number));
 }
 
 function isRunning(process_: number): boolean {

@@ -178,7 +178,7 @@ export class Questions {
     const stopwatch = new Stopwatch(this.#nowMs);
     const { ids, images } = this.#anyPrompt(kind, pictures.length);
     const shown = images.map(({ segment }, i) => ({ source: pictures[i]!, segment }));
-    this.#checkRoom(shown, ids.length);
+    this.#checkRoom(shown, ids.length, this.contract.answers[kind]!.maxTokens);
     const { recipe } = this.#parts;
     const visual = await seePictures(shown, marks, recipe, this.#runtime.vision, stopwatch);
     const { height, width } = pictures[0]!;
@@ -186,7 +186,7 @@ export class Questions {
   }
 
   /** Found before the towers have worked for minutes. @throws DataError for pictures that no prompt has room for. */
-  #checkRoom(shown: readonly ShownPicture[], ids: number): void {
+  #checkRoom(shown: readonly ShownPicture[], ids: number, maxTokens: number): void {
     const { recipe, contract } = this.#parts;
     const { vision, decoder } = this.#runtime.manifest;
     const tokens = shown.map(({ source, segment }) => {
@@ -196,9 +196,11 @@ export class Questions {
       return (canvas.height / vision.stride) * (canvas.width / vision.stride) + separators;
     });
     const positions = tokens.reduce((sum, count) => sum + count, ids);
-    if (positions < decoder.maxPositions) return;
+    const most = decoder.maxPositions - maxTokens;
+    if (positions <= most) return;
     const got = `${shown.length} of ${tokens[0]} tokens: ${positions} positions`;
-    throw new DataError('pictures', got, `below ${decoder.maxPositions}: fewer pictures`);
+    const expected = `at most ${most} beside an answer of ${maxTokens}: fewer pictures`;
+    throw new DataError('pictures', got, expected);
   }
 
   /** Where pictures go does not depend on what is asked. @throws ModelError for a kind without a prompt. */

@@ -7,7 +7,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { InferenceSession, Tensor, env, listSupportedBackends } from 'onnxruntime-node';
 import { ModelError, messageOf } from '../errors.js';
-import { cudaAdvice, installCuda } from './cudaLibraries.js';
+import { cudaAdvice, installCuda, missingLibraries } from './cudaLibraries.js';
 import type { GraphManifest } from './graphs.js';
 
 export type ProviderSetting = 'auto' | 'cuda' | 'webgpu' | 'cpu';
@@ -81,6 +81,7 @@ export async function proveProvider(choice: ProviderChoice, compute: KeyValueTyp
   const { provider } = choice;
   assertComputes(choice, compute);
   if (provider === 'cpu') return;
+  assertLibraries(provider);
   try {
     const session = await InferenceSession.create(nothingGraph, options(choice, 1, []));
     try {
@@ -92,6 +93,20 @@ export async function proveProvider(choice: ProviderChoice, compute: KeyValueTyp
     const got = messageOf(error).trim();
     throw new ModelError(`provider ${provider}`, got, adviceFor(provider, got));
   }
+}
+
+/** cuDNN is loaded with the first convolution, which an addition has none of. */
+function assertLibraries(provider: ProviderChoice['provider']): void {
+  if (provider !== 'cuda' || process.platform !== 'linux') return;
+  const path = providerLibrary(provider);
+  let missing: readonly string[];
+  try {
+    missing = missingLibraries(path);
+  } catch (error) {
+    throw new ModelError(path, messageOf(error), cudaAdvice(path));
+  }
+  if (missing.length === 0) return;
+  throw new ModelError('provider cuda', `no ${missing.join(', no ')}`, cudaAdvice(path));
 }
 
 /** @throws ModelError where the provider would leave a part of the graphs to the CPU, and carry its data to and fro. */
@@ -153,16 +168,21 @@ export async function openSession(
       try {
         return await session.run({ ...feeds }, [...outputs]);
       } catch (error) {
-        throw new ModelError(path, messageOf(error), 'a run without an error');
+        const got = messageOf(error).trim();
+        throw new ModelError(path, got, adviceFor(choice.provider, got));
       }
     },
     release: () => session.release(),
   };
 }
 
-/** What would have let the session open. */
-function adviceFor(provider: ProviderChoice['provider'], message: string): string {
-  if (provider === 'cuda' && /failed to load shared library|CUDA failure/i.test(message)) {
+/** What would have let the session open, or the graph run. */
+export function adviceFor(provider: ProviderChoice['provider'], message: string): string {
+  if (/out of memory|ALLOC_FAILED|failed to allocate memory|bad_alloc/i.test(message)) {
+    const where = provider === 'cpu' ? 'memory' : 'memory of the device';
+    return `more free ${where}, or a smaller model: int4 takes the least`;
+  }
+  if (provider === 'cuda' && /failed to load shared library|CU[A-Z]+ failure/i.test(message)) {
     return cudaAdvice(providerLibrary('cuda'));
   }
   if (provider === 'webgpu' && message.includes('WebGPU adapter')) {
@@ -171,7 +191,7 @@ function adviceFor(provider: ProviderChoice['provider'], message: string): strin
   if (provider === 'webgpu' && message.includes('requires f16')) {
     return 'a device with float16 (shader-f16), or a model converted with --compute fp32';
   }
-  return `a graph ${provider} can load`;
+  return `a graph ${provider} can run`;
 }
 
 function options(

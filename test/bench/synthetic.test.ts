@@ -2,10 +2,16 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Command } from 'commander';
 import { answerCost } from '../../src/bench/answerCost.js';
 import { measureBounds } from '../../src/bench/machineBounds.js';
 import { benchSynthetic, type SyntheticBenchOptions } from '../../src/bench/synthetic.js';
-import { syntheticBenchTable } from '../../src/commands/syntheticBench.js';
+import {
+  addSyntheticOptions,
+  runSyntheticBench,
+  syntheticBenchTable,
+  type SyntheticBenchFlags,
+} from '../../src/commands/syntheticBench.js';
 import type { CheckpointConfig } from '../../src/convert/checkpointConfig.js';
 import { plainFormat } from '../../src/convert/weightStore.js';
 import type { GraphManifest } from '../../src/model/graphs.js';
@@ -93,7 +99,8 @@ describe('a synthetic run', () => {
     expect(result.memory.peakMb).toBeGreaterThan(10);
     expect(syntheticBenchTable(result)).toMatch(/picture to 8 tokens .* ms \(max .* ms\), /);
     expect(readdirSync(folder.path)).toEqual(['magma-8b-tiny-int4-b32-a4-float32']);
-    const again = await benchSynthetic({ ...options, rounds: 1 });
+    // What was kept is not deleted by a run that was not told to keep it.
+    const again = await benchSynthetic({ ...options, rounds: 1, afterwards: 'delete' });
     expect(again.makeSeconds).toBeNull();
     expect(again.cost).toEqual(result.cost);
     const manifest = join(folder.path, readdirSync(folder.path)[0]!, 'graphs', 'graphs.json');
@@ -113,4 +120,24 @@ describe('a synthetic run', () => {
     expect(result).toMatchObject({ model: 'openvla-7b', layers: 1, answerTokens: 8 });
     expect(existsSync(join(folder.path, 'openvla-7b-tiny-1layers-fp16-float16'))).toBe(false);
   }, 120_000);
+});
+
+describe('the options of --synthetic', () => {
+  const flagsOf = (...words: string[]): SyntheticBenchFlags =>
+    addSyntheticOptions(new Command())
+      .exitOverride()
+      .configureOutput({ writeErr: () => undefined })
+      .parse(['--synthetic', 'magma-8b', ...words], { from: 'user' })
+      .opts();
+
+  it('refuse weights per scale that no graph has', () => {
+    expect(flagsOf('--block', '128').block).toBe(128);
+    expect(() => flagsOf('--block', '64')).toThrow(/'--block <n>' argument '64'.* 32 or 128/);
+  });
+
+  it('refuse CPU time where a GPU does the work', async () => {
+    const flags = { ...flagsOf('--cpu-time'), provider: 'webgpu', threads: 1 } as const;
+    const run = runSyntheticBench('magma-8b', flags, folder.path, () => undefined);
+    await expect(run).rejects.toThrow(/^--cpu-time: got with --provider webgpu, expected the CPU/);
+  });
 });

@@ -3,6 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { existsSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { Interrupted, type ConversionProgress } from '../../src/convert/conversionWatch.js';
@@ -140,12 +141,12 @@ describe('an interrupted conversion', () => {
   it('is not shared by two processes', async () => {
     await stopAfter(10);
     const lock = join(`${work.out}.partial`, 'lock');
-    writeFileSync(lock, '1');
+    writeFileSync(lock, `1 ${hostname()}`);
     await expect(convertModel(conversion(), quiet)).rejects.toThrow(
-      /process 1 at work there, .*delete the file if/,
+      /process 1 of \S+ at work there, .*delete the file if/,
     );
     // A process that is gone holds nothing.
-    writeFileSync(lock, String(2 ** 22 + 1));
+    writeFileSync(lock, `${2 ** 22 + 1} ${hostname()}`);
     expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
   });
 
@@ -158,7 +159,7 @@ describe('an interrupted conversion', () => {
       const [line] = (await once(parent.stdout, 'data')) as [Buffer];
       const child = line.toString().trim();
       while (!readFileSync(`/proc/${child}/stat`, 'utf8').includes(') Z ')) await setTimeout(5);
-      writeFileSync(join(`${work.out}.partial`, 'lock'), child);
+      writeFileSync(join(`${work.out}.partial`, 'lock'), `${child} ${hostname()}`);
       expect((await convertModel(conversion(), quiet)).kept).toBeGreaterThan(0);
     } finally {
       parent.kill();

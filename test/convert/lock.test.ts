@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { releaseLock, takeLock } from '../../src/convert/lock.js';
@@ -13,7 +14,8 @@ import { temporaryFolder } from '../support/tinyMagma.js';
 const ended = [2 ** 22 + 1, 2 ** 22 + 2] as const;
 /** Its parent runs as long as a test does. */
 const running = process.ppid;
-const own = String(process.pid);
+const of = (process_: number, host = hostname()): string => `${process_} ${host}`;
+const own = of(process.pid);
 
 let work: { readonly path: string; remove(): void };
 let lock: string;
@@ -37,11 +39,17 @@ describe('a lock', () => {
   });
 
   it('of a process that runs is refused, and stays', () => {
-    writeFileSync(lock, String(running));
+    writeFileSync(lock, of(running));
     expect(() => takeLock(lock)).toThrow(
-      `${lock}: got process ${running} at work there, expected one conversion at a time; delete the file if that process is another one`,
+      `${lock}: got process ${of(running, `of ${hostname()}`)} at work there, expected one conversion at a time; delete the file if that process has ended or is another one`,
     );
-    expect(files()).toEqual({ lock: String(running) });
+    expect(files()).toEqual({ lock: of(running) });
+  });
+
+  it('of another machine, or container, is refused: nobody here can tell whether it runs', () => {
+    writeFileSync(lock, of(ended[0], 'elsewhere'));
+    expect(() => takeLock(lock)).toThrow(`process ${ended[0]} of elsewhere at work there`);
+    expect(files()).toEqual({ lock: of(ended[0], 'elsewhere') });
   });
 
   it('whose number is still to be written is that of a process that runs', () => {
@@ -51,21 +59,21 @@ describe('a lock', () => {
   });
 
   it('of a process that has ended is taken over', () => {
-    writeFileSync(lock, String(ended[0]));
+    writeFileSync(lock, of(ended[0]));
     takeLock(lock);
     expect(files()).toEqual({ lock: own });
   });
 
   it('is not taken over while another process does so', () => {
-    writeFileSync(lock, String(ended[0]));
-    writeFileSync(`${lock}.${ended[0]}`, String(running));
-    expect(() => takeLock(lock)).toThrow(`process ${running} at work there`);
-    expect(files()).toEqual({ lock: String(ended[0]), [`lock.${ended[0]}`]: String(running) });
+    writeFileSync(lock, of(ended[0]));
+    writeFileSync(`${lock}.${ended[0]}`, of(running));
+    expect(() => takeLock(lock)).toThrow(`process ${running} of ${hostname()} at work there`);
+    expect(files()).toEqual({ lock: of(ended[0]), [`lock.${ended[0]}`]: of(running) });
   });
 
   it('is taken over after one that was killed while it did so', () => {
-    writeFileSync(lock, String(ended[0]));
-    writeFileSync(`${lock}.${ended[0]}`, String(ended[1]));
+    writeFileSync(lock, of(ended[0]));
+    writeFileSync(`${lock}.${ended[0]}`, of(ended[1]));
     takeLock(lock);
     expect(files()).toEqual({ lock: own });
   });
@@ -93,7 +101,7 @@ it('goes to exactly one of several processes that find it at once', async () => 
   const [rounds, every] = [200, 5];
   for (let round = 0; round < rounds; round++) {
     mkdirSync(join(work.path, String(round)));
-    writeFileSync(join(work.path, String(round), 'lock'), String(ended[0]));
+    writeFileSync(join(work.path, String(round), 'lock'), of(ended[0]));
   }
   const start = Date.now() + 1000;
   const words = [work.path, start, rounds, every].map(String);

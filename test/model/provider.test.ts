@@ -7,6 +7,7 @@ import { add, rename } from '../../src/convert/ops.js';
 import { cudaAdvice, missingLibraries, neededLibraries } from '../../src/model/cudaLibraries.js';
 import { checkProvider, openRuntime } from '../../src/model/runtime.js';
 import {
+  adviceFor,
   assertComputes,
   chooseProvider,
   float32Data,
@@ -139,6 +140,25 @@ function libraryThatNeeds(names: readonly string[]): string {
   writeFileSync(path, file);
   return path;
 }
+
+describe('what would have helped', () => {
+  it('is memory, where there was too little of it', () => {
+    const cuda = 'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0';
+    expect(adviceFor('cuda', cuda)).toBe(
+      'more free memory of the device, or a smaller model: int4 takes the least',
+    );
+    expect(adviceFor('cuda', 'CUDA failure 2: out of memory')).toMatch(/^more free memory of the/);
+    expect(adviceFor('cpu', 'Exception during initialization: std::bad_alloc')).toMatch(
+      /^more free memory, or/,
+    );
+  });
+
+  it('is nothing to install, where the graph is what is wrong', () => {
+    expect(adviceFor('cpu', 'Non-zero status code returned while running Add')).toBe(
+      'a graph cpu can run',
+    );
+  });
+});
 
 describe('a CUDA provider that does not load', () => {
   const isLinux = process.platform === 'linux';
