@@ -138,13 +138,14 @@ export class TrainingSet {
 
   #add(frame: Demonstration): void {
     this.#write('frames', frame.image.data);
-    const { episode, instruction, points, motion } = frame;
+    const { episode, instruction, points, yaws, motion } = frame;
     const line = {
       episode,
       instruction,
       state: frame.state.map(decimals),
       labels: frame.labels.map(({ instruction: text, action }) => [text, action.map(decimals)]),
       points: points.map(({ name, at }) => [name, decimals(at.x), decimals(at.y)]),
+      yaws: yaws.map(({ name, yaw }) => [name, decimals(yaw)]),
     };
     this.#write('labels', `${JSON.stringify(line)}\n`);
     this.#frames++;

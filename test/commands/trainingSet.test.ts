@@ -23,6 +23,7 @@ const made = (n: number): readonly Demonstration[] =>
     image: { height: 2, width: 2, data: new Uint8Array(12).fill(10 * n + k) },
     labels: [{ instruction: 'pick the red block', action: [k / 3, 0, 0, 0, 0, 0, 1] }],
     points: [{ name: 'gripper', at: { x: k, y: n } }],
+    yaws: [{ name: 'red', yaw: 0.1 * k }],
     motion: null,
   }));
 /** Takes so many turns of the event loop for an episode. */

@@ -98,21 +98,19 @@ class Frames:
                     self.executed[i] = j
             self.places[i] = self.places_of([(name, x / size, y / size) for name, x, y in row["points"]])
         self.points = self.places[:, :-1]
+        # Which way each block lies, rad; not a number for what is no block, and in data that do not tell it.
+        self.yaws = np.full((n, len(self.names) + 1), np.nan, np.float32)
+        for i, row in enumerate(rows):
+            for name, yaw in row.get("yaws", []):
+                self.yaws[i, self.names.index(name)] = yaw
         self.texts = list(instructions)
-        self.direction = self.directions()
         ids = [codec.ids(f" {text}?") for text in self.texts]
         self.text_length = np.array([len(i) for i in ids])
         self.longest_text = int(self.text_length.max())  # tokens, the question mark one of them
         self.text_ids = np.array([i + [0] * (self.longest_text - len(i)) for i in ids])
         self.text_things = np.array([self.things_of(text) for text in self.texts])
-
-    def directions(self):
-        """Which way the block lies that a label is about, rad, [frames, labels]: told by labels of an open hand that turns to
-        it by less than a step allows; not a number elsewhere."""
-        turn = self.action[..., 5]
-        grasps = np.array([text.startswith(("pick", "put")) for text in self.texts])
-        told = grasps[self.instruction] & (self.state[:, 4, None] > 0.9) & (np.abs(turn) < 0.249)
-        return np.where(told, self.state[:, 3, None] + turn, np.nan).astype(np.float32)
+        # Of the first thing that each label names.
+        self.direction = np.take_along_axis(self.yaws, self.text_things[self.instruction, 0], 1)
 
     def places_of(self, points):
         """[[name, x, y], ...] as shares of the picture -> [names + 1, 2], not a number where a thing is absent."""

@@ -88,7 +88,8 @@ class Traces:
         q = torch.exp(-0.5 * ((k - value[point][:, None]) / 1.2) ** 2) * ((k >= 0) & (k <= 255))
         q = q / q.sum(-1, keepdim=True)
         soft = -(q * log[point].gather(1, self.integer[k.clamp(0, 255)])).sum(-1)
-        position, _ = where(features, placed(self.frames.points[[frame for _, _, frame, _ in chosen]]))
+        shown = [frame for _, _, frame, _ in chosen]
+        position, *_ = where(features, placed(self.frames.points[shown]), placed(self.frames.yaws[shown, :-1]))
         # Where a mark's number, "at" and "[" stand, the decoder should know that mark's place already.
         named = [(b, len(r["prompt"]) + i, k, x, y) for b, (*_, r) in enumerate(chosen) for i, k, x, y in self.header(r["answer"])]
         if not named:  # nothing moves in any of them

@@ -72,6 +72,7 @@ class Where(nn.Module):
     def __init__(self, d, names):
         super().__init__()
         self.own, self.find = nn.Linear(d, 2), nn.Linear(d, 5 * names)
+        self.lies = nn.Linear(d, 2)
         self.spoken = nn.Linear(d, 4)
         self.direction = nn.Linear(d, 2)
         self.digit, self.mark = nn.Linear(d, 10 * 3), nn.Linear(d, 2)
@@ -97,13 +98,18 @@ class Where(nn.Module):
         return error.sum() / seen.sum().clamp(min=1)
 
     def direction_of(self, hidden, direction):
-        """And which way the named block lies, which looks the same after a quarter turn: [..., d], [...] rad, NaN unknown."""
+        """And which way the named block lies: [..., d], [...] rad, NaN unknown."""
+        return self.directed(self.direction(hidden.float()), direction)
+
+    def directed(self, said, direction):
+        """A block looks the same after a quarter turn: said is cosine and sine of four times the angle [..., 2]. Guessing
+        costs 1.27."""
         known = torch.isfinite(direction)
         a = 4 * torch.where(known, direction, torch.zeros_like(direction))
-        error = (self.direction(hidden.float()) - torch.stack([a.cos(), a.sin()], -1)).abs().sum(-1) * known
+        error = (said - torch.stack([a.cos(), a.sin()], -1)).abs().sum(-1) * known
         return error.sum() / known.sum().clamp(min=1)
 
-    def forward(self, features, points):
+    def forward(self, features, points, yaws):
         b, g, _, d = features.shape
         f = features.reshape(b, g * g, d)
         line = (torch.arange(g).float() - (g - 1) / 2) / (g / 4)
@@ -119,10 +125,12 @@ class Where(nn.Module):
         offset = (there[..., :2] - (at - cell - 0.5)).abs().sum(-1)
         absolute = (there[..., 2:] - (at - g / 2) / (g / 4)).abs().sum(-1)
         w = seen.float()
+        # The cell that holds a block says which way it lies.
+        lies = self.directed(self.lies(torch.gather(f, 1, index[..., None].expand(-1, -1, d))), torch.where(seen, yaws, torch.nan))
         # pixels of a 128 image by which the offsets are wrong: the number to watch
         all_ = w.sum().clamp(min=1)
         error = ((there[..., :2] - (at - cell - 0.5)).abs().mean(-1) * w).sum() / all_ * 128 / g
-        return loss + ((0.5 * ce + offset + absolute) * w).sum() / all_, error
+        return loss + ((0.5 * ce + offset + absolute) * w).sum() / all_ + lies, error, lies
 
     def load(self, state, theirs, names):
         """Of another run's head, whose names may be others: what is of a thing of both, and every layer of the same size."""
@@ -218,12 +226,12 @@ class ActionBatches:
         log = F.log_softmax(logits, -1)
         action = smoothed(log[..., :7, :], bins, c.v)
         end = -log[..., 7, c.eos]
-        position, error = where(features, placed(f.points[index]))
+        position, error, lies = where(features, placed(f.points[index]), placed(f.yaws[index, :-1]))
         spoken = where.spoken_of(half, things[:, :, None].expand(-1, -1, 2, -1, -1))
         turned = where.direction_of(half, direction[..., None].expand(-1, -1, 2))
         weight = torch.tensor([1.5, 1.5, 1.5, 0.2, 0.2, 1.5, 1.5])
         loss = (action * weight).mean() + 0.1 * end.mean() + places * (0.3 * position + 0.5 * spoken + turned)
-        numbers = {"where_px": error.item(), "spoken_px": spoken.item() * 16, "direction": turned.item()}
+        numbers = {"where_px": error.item(), "spoken_px": spoken.item() * 16, "lies": lies.item(), "direction": turned.item()}
         return loss, {"action": action.mean((0, 1)).tolist(), **numbers}
 
 

@@ -46,6 +46,8 @@ export interface Demonstration {
   readonly labels: readonly { readonly instruction: string; readonly action: readonly number[] }[];
   /** Where things are in the picture: the gripper, the blocks, the pads. */
   readonly points: readonly Point[];
+  /** Which way each block lies, rad about the vertical; it looks the same after a quarter turn. */
+  readonly yaws: readonly { readonly name: string; readonly yaw: number }[];
   /** Pixels of gripper and blocks now and after each of the eight coming steps; null where the future was disturbed. */
   readonly motion: readonly { readonly name: string; readonly at: readonly Pixel[] }[] | null;
 }
@@ -176,6 +178,10 @@ export function labelled(
     instruction,
     state: [...state.tcp, state.tcpYaw, opening(state)],
     points: [...points, ...pads],
+    yaws: blockColours.flatMap((name) => {
+      const block = state.blocks[name];
+      return block ? [{ name, yaw: block.yaw }] : [];
+    }),
     labels: sayings.map((saying) => {
       const { translation, rotation, gripper } = expertAction(state, saying.task);
       return {

@@ -125,6 +125,24 @@ describe('The scripted expert', () => {
         expect(new Set(labels.map(({ instruction }) => instruction)).size).toBe(15);
     });
 
+    it('says which way each block lies, where the turns of an open hand end', () => {
+      let turns = 0;
+      for (const { state, labels, yaws } of demonstrate(world, 21)) {
+        expect(yaws).toHaveLength(3);
+        for (const { name, yaw } of yaws) {
+          const { action } = labels.find(
+            ({ instruction }) => instruction === `pick the ${name} block`,
+          )!;
+          const turn = action[5]!;
+          // A closed hand has the block already; further than this it turns in several steps.
+          if (state[4]! < 0.9 || Math.abs(turn) > 0.24) continue;
+          expect(Math.cos(4 * (state[3]! + turn - yaw))).toBeCloseTo(1, 6);
+          turns++;
+        }
+      }
+      expect(turns).toBeGreaterThan(5);
+    });
+
     it('gives eight future places of every point in an undisturbed episode, and none in a disturbed one', () => {
       const episodes = [1, 2, 3, 4, 5, 6].map((seed) => [...demonstrate(world, seed)]);
       const motions = episodes.map((frames) => frames.map(({ motion }) => motion));
