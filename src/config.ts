@@ -287,7 +287,7 @@ const robot = z.strictObject({
   outcome: z.strictObject({ topic: z.string() }).optional(),
   /** s that ExecuteInstruction lets a task take where the goal names no limit. */
   timeLimit: positive.default(60),
-  /** The last seconds before every halt, written as MCAP. */
+  /** The last seconds before a halt, written as MCAP: one file in five seconds, none where only an enable was let go. */
   blackBox: z
     .strictObject({ seconds: positive.max(120).default(10), folder: z.string().optional() })
     .default({ seconds: 10 }),

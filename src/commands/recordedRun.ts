@@ -80,6 +80,8 @@ export class RecordedRun implements Policy {
   readonly #frameId: string;
   #episode: number | null = null;
   #next = 0;
+  /** Why the rest of the episode is not played. */
+  #broken: string | null = null;
 
   constructor(recorded: RecordedEpisode, frameId: string) {
     this.#recorded = recorded;
@@ -88,11 +90,13 @@ export class RecordedRun implements Policy {
 
   requestAction({ stampNs, episode }: Observation): Promise<Answer<ActionPrediction>> {
     if (episode !== this.#episode) this.reset(episode);
+    if (this.#broken !== null) return Promise.resolve(refusal(this.#broken));
     const { steps, stepPeriodNs, reference, composition } = this.#recorded;
     const step = steps[this.#next];
     if (!step) {
-      const message = `the recording is over: all of its ${steps.length} steps were played`;
-      return Promise.resolve({ ok: false, refusal: { kind: 'badObservation', message } });
+      return Promise.resolve(
+        refusal(`the recording is over: all of its ${steps.length} steps were played`),
+      );
     }
     this.#next++;
     return Promise.resolve({
@@ -114,15 +118,27 @@ export class RecordedRun implements Policy {
     });
   }
 
+  /** A step that is left out would take all that follow it elsewhere. */
+  notPlayed(because: string, episode: number): void {
+    if (episode !== this.#episode) return;
+    this.#broken ??= `the recording ends: its step ${this.#next} was not played (${because})`;
+  }
+
   reset(episode: number): void {
     this.#episode = episode;
     this.#next = 0;
+    this.#broken = null;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
   }
 }
+
+const refusal = (message: string): Answer<ActionPrediction> => ({
+  ok: false,
+  refusal: { kind: 'badObservation', message },
+});
 
 // ── Does it fit ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

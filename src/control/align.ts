@@ -216,6 +216,8 @@ export class Aligner implements RobotListener {
     const reason = this.#incomplete();
     if (reason) return { ok: false, reason };
     const stampNs = this.#primaryStampNs();
+    const apart = this.#apart(stampNs);
+    if (apart) return { ok: false, reason: apart };
     return {
       ok: true,
       observation: {
@@ -228,6 +230,19 @@ export class Aligner implements RobotListener {
         gripper: this.#pastGrips.at(stampNs),
       },
     };
+  }
+
+  /** A picture of another time than the first camera's shows what is not so any more, however lately it came. */
+  #apart(stampNs: bigint): Reason | null {
+    const limit = this.#config.guard.maxObservationAge;
+    for (const camera of this.#requiredCameras) {
+      const { reading } = this.#images.get(camera)!;
+      const apart = Math.abs(secondsFromNs(reading.stampNs - stampNs));
+      if (apart <= limit) continue;
+      const message = `camera ${camera}: its picture is ${apart.toFixed(3)} s from the first camera's; at most ${limit} s is accepted`;
+      return { code: 'cameraStale', message };
+    }
+    return null;
   }
 
   #followJoints(arm: Arm, { reading: joints, receivedNs }: Received<JointReading>): void {

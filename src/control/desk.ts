@@ -127,13 +127,14 @@ export class PolicyDesk {
   }
 
   async #takeAction(at: Instant): Promise<void> {
-    const { arrival, config, loop, observer } = this.#options;
+    const { arrival, config, loop, observer, policy } = this.#options;
     if (!this.#action) return;
     const { request } = this.#action;
     const answer = await arrival.take(this.#action, config.control.lockstepLatency, at);
     if (!answer) return;
     this.#action = null;
     const notPlayed = loop.deliver(answer, request, at);
+    if (answer.ok && notPlayed) policy.notPlayed?.(notPlayed.message, answer.value.episode);
     loop.tell(at, () => observer?.onAction?.(answer, request, notPlayed, at));
   }
 
@@ -175,7 +176,8 @@ export class PolicyDesk {
     }
     const { observation } = observed;
     if (!this.#isNew(observation) || this.#rhythm.isAboutToSee(at.nowNs)) return;
-    await arrival.beforeRequest?.(this.#trace);
+    // Only where there is something to wait for: a picture may come meanwhile, and is asked about then.
+    if (arrival.beforeRequest) await arrival.beforeRequest(this.#trace);
     this.#requestAction(observation, at);
   }
 

@@ -120,7 +120,7 @@ export class ControlLoop {
     return this.#last;
   }
 
-  /** 0 closed, 1 open: what the gripper was last told. Null before the first, and from a halt on until the next. */
+  /** 0 closed, 1 open: what the gripper was last told. Null before the first, and from a halt or the end of what was done on until the next. */
   get gripper(): number | null {
     return this.#player.gripper;
   }
@@ -207,7 +207,8 @@ export class ControlLoop {
 
   /** Drops what is being played, a recovery too: from the next tick the guard brings the arm to rest. */
   stop(because: string): void {
-    this.#player.stop(because);
+    this.#player.reset(because);
+    this.#robot.drop?.();
     this.#recovery?.cancel();
   }
 
@@ -250,6 +251,7 @@ export class ControlLoop {
     if (this.aligner.episode === this.#episode) return;
     this.#episode = this.aligner.episode;
     this.#player.reset(this.aligner.episodeBecause);
+    this.#robot.drop?.();
   }
 
   #watchClocks(at: Instant): void {

@@ -15,6 +15,8 @@ export interface Policy {
     what: TraceRequest,
     timeoutMs: number,
   ): Promise<Answer<TracePrediction>>;
+  /** An answer of that episode was not played: for a policy that does not look where the arm is. */
+  notPlayed?(because: string, episode: number): void;
   /** A new episode: what is under way is of no use any more. */
   reset(episode: number): void;
   close(): Promise<void>;

@@ -19,6 +19,8 @@ export class Rhythm {
   readonly #period: number;
   /** From when the period of the last request counts. */
   #fromNs: bigint | null = null;
+  /** What lateness is forgiven against: with every request it moves on by EAGER of a period, so that they do not outrun it. */
+  #paceNs: bigint | null = null;
   /** When the latest picture came, and how long after the one before. */
   #seen: { readonly nowNs: bigint; readonly intervalNs: bigint | null } | null = null;
 
@@ -30,6 +32,7 @@ export class Rhythm {
   /** Something new is to be done: no request about it has been made yet. */
   begin(): void {
     this.#fromNs = null;
+    this.#paceNs = null;
   }
 
   /** A picture has come. A driver that asks at ticks only need not tell. */
@@ -41,7 +44,10 @@ export class Rhythm {
   ask(nowNs: bigint): void {
     const cameNs = this.#seen?.nowNs ?? nowNs;
     const earliestNs = nowNs - this.#ns(FORGIVEN);
-    this.#fromNs = cameNs > earliestNs ? cameNs : earliestNs;
+    const paceNs =
+      this.#paceNs === null ? earliestNs : later(this.#paceNs + this.#ns(EAGER), earliestNs);
+    this.#paceNs = paceNs;
+    this.#fromNs = later(cameNs, paceNs);
   }
 
   isDue(nowNs: bigint): boolean {
@@ -70,3 +76,5 @@ export class Rhythm {
     return nsFromSeconds(share * this.#period);
   }
 }
+
+const later = (a: bigint, b: bigint): bigint => (a > b ? a : b);

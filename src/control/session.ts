@@ -139,7 +139,7 @@ export function isAtRest(command: ArmCommand): boolean {
  * played a little later than it is given, positions tell more than velocities, and silence tells nothing.
  */
 export class Settled {
-  #since: { readonly nowNs: bigint; readonly values: readonly number[] } | null = null;
+  #since: { readonly nowNs: bigint; readonly report: Report } | null = null;
 
   moves(): void {
     this.#since = null;
@@ -148,28 +148,38 @@ export class Settled {
   holds({ nowNs }: Instant, tick: Tick | null): boolean {
     // An arm that is not sent commands (dry run) may be moved by others, and is not waited for.
     if (tick && !tick.sent) return true;
-    const values = tick && reported(tick.measured, nowNs);
+    const report = tick && reported(tick.measured, nowNs);
     const since = this.#since;
-    if (!values || !since || differ(values, since.values)) {
-      this.#since = values && { nowNs, values };
+    if (!report || !since || differ(report.values, since.report.values)) {
+      this.#since = report && { nowNs, report };
       return false;
     }
-    return nowNs - since.nowNs >= SETTLED_NS;
+    // A reading that is looked at twice has not changed either: a later one must say the same.
+    const isLater = report.stampNs > since.report.stampNs;
+    return isLater && report.receivedNs - since.nowNs >= SETTLED_NS;
   }
 }
 
 /** Less change than MOVED, rad or m, over SETTLED_NS is rest; a report older than FRESH_NS says nothing. */
 const SETTLED_NS = 150_000_000n;
 const MOVED = 2e-3;
-const FRESH_NS = 200_000_000n;
+const FRESH_NS = 500_000_000n;
+
+interface Report {
+  readonly values: readonly number[];
+  readonly stampNs: bigint;
+  readonly receivedNs: bigint;
+}
 
 /** Positions of the joints, else of the tool; null where nothing fresh is known. */
-function reported(measured: Measured, nowNs: bigint): readonly number[] | null {
+function reported(measured: Measured, nowNs: bigint): Report | null {
   const { joints, jointsReceivedNs, endEffector, endEffectorReceivedNs } = measured;
+  const of = (values: readonly number[], stampNs: bigint, receivedNs: bigint): Report | null =>
+    nowNs - receivedNs <= FRESH_NS ? { values, stampNs, receivedNs } : null;
   if (joints && jointsReceivedNs !== null)
-    return nowNs - jointsReceivedNs <= FRESH_NS ? joints.position : null;
+    return of(joints.position, joints.stampNs, jointsReceivedNs);
   if (endEffector && endEffectorReceivedNs !== null)
-    return nowNs - endEffectorReceivedNs <= FRESH_NS ? endEffector.pose.translation : null;
+    return of(endEffector.pose.translation, endEffector.stampNs, endEffectorReceivedNs);
   return null;
 }
 

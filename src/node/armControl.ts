@@ -81,6 +81,7 @@ export class ArmControl {
       throw new RosError('control over the arm has not ended yet; try again');
     const config = withSettings(equipment.config, settings());
     await this.#checkReadiness(equipment, config);
+    await this.#refuseWhereMoving(equipment, config);
     const { aligner, arm, robot, policy, recorder, observers, instructions } = equipment;
     const { clock, now, stops, log, node } = this.#options;
     aligner.beginEpisode(null, 'control takes up the arm');
@@ -239,6 +240,14 @@ export class ArmControl {
     if (obstacle !== null) throw new RosError(obstacle);
   }
 
+  /** The guard sees speeds that are reported. An arm that reports none is watched. */
+  async #refuseWhereMoving(equipment: Equipment, config: Config): Promise<void> {
+    if (config.dryRun || equipment.aligner.measured().joints?.velocity) return;
+    if (!(await this.#rests(equipment)))
+      throw new RosError('the arm moves, by its own readings: it is taken up at rest only');
+    this.#refuseWhereObstructed(equipment);
+  }
+
   #fail(error: Error, equipment: Equipment): void {
     const { node, stops } = this.#options;
     const message = `Control failed: ${error.message}.`;
@@ -254,14 +263,17 @@ export class ArmControl {
     const before = this.#positions(equipment);
     await this.#later(WATCHED_MS);
     const after = this.#positions(equipment);
-    if (!before || after?.length !== before.length) return false;
-    return after.every((q, i) => Math.abs(q - before[i]!) <= MOVED);
+    if (!before || after?.values.length !== before.values.length) return false;
+    // A reading that is looked at twice has not changed either.
+    if (after.stampNs <= before.stampNs) return false;
+    return after.values.every((q, i) => Math.abs(q - before.values[i]!) <= MOVED);
   }
 
-  #positions(equipment: Equipment | null): readonly number[] | null {
+  #positions(equipment: Equipment | null) {
     if (!equipment || equipment.aligner.missing()) return null;
     const { joints, endEffector } = equipment.aligner.measured();
-    return joints?.position ?? endEffector?.pose.translation ?? null;
+    if (joints) return { values: joints.position, stampNs: joints.stampNs };
+    return endEffector && { values: endEffector.pose.translation, stampNs: endEffector.stampNs };
   }
 
   #later(ms: number): Promise<void> {

@@ -27,6 +27,8 @@ export interface Robot {
    * command; never throws. Absent: commands carry all that moves.
    */
   hold?(): void;
+  /** What was being done is over: what waits to be sent beside the arm's motion is not sent; what is under way goes on. */
+  drop?(): void;
   stop(): Promise<void>;
 }
 

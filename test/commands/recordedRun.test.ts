@@ -107,6 +107,19 @@ describe('recorded actions, played open loop', () => {
     expect(again.ok && again.value.chunk.steps[0]).toMatchObject({ gripper: 1 });
   });
 
+  it('end where one was not played: those that follow would begin elsewhere', async () => {
+    const { policy } = await played(lagging);
+    await policy.requestAction(observed(5), 100);
+    policy.notPlayed!('futureStamp: seen 0.06 s from now', 4);
+    expect((await policy.requestAction(observed(5), 100)).ok).toBe(true);
+    policy.notPlayed!('futureStamp: seen 0.06 s from now', 5);
+    const refused = await policy.requestAction(observed(5), 100);
+    expect(!refused.ok && refused.refusal.message).toBe(
+      'the recording ends: its step 2 was not played (futureStamp: seen 0.06 s from now)',
+    );
+    expect((await policy.requestAction(observed(6), 100)).ok).toBe(true);
+  });
+
   it('are those of the episode that was asked for', async () => {
     const { chunks } = await played(lagging, { episode: 1 });
     expect(chunks.map(({ steps }) => steps[0]!.translation)).toEqual([[0, 0.02, 0]]);

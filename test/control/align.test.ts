@@ -62,6 +62,24 @@ describe('an observation', () => {
     });
   });
 
+  it('is refused where a camera keeps sending a picture of long ago, however lately it came', () => {
+    const cameras = Object.fromEntries(
+      ['front', 'wrist'].map((name) => [
+        name,
+        { topic: `/${name}`, type: 'image', modelKey: name },
+      ]),
+    );
+    const { aligner } = setUp(testConfig({ cameras }));
+    complete(aligner, 1000n * MS);
+    aligner.onImage('wrist', testImage(400n * MS));
+    expect(aligner.observe().ok).toBe(true);
+    complete(aligner, 1001n * MS);
+    aligner.onImage('wrist', testImage(400n * MS));
+    expect(refusal(aligner.observe())).toBe(
+      "cameraStale: camera wrist: its picture is 0.601 s from the first camera's; at most 0.6 s is accepted",
+    );
+  });
+
   it('finds the joints by name, in whatever order they come and whatever comes with them', () => {
     const { aligner } = setUp();
     complete(aligner);

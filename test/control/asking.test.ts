@@ -268,6 +268,40 @@ describe('requests', () => {
     await scene.end();
   });
 
+  it('are not more than the policy is made for where the camera is a little faster', async () => {
+    const scene = await new Scene().begin();
+    for (let n = 0; n <= 60; n++) await scene.picture(50 + Math.round((n * 400) / 3));
+    // 8 s at 180 ms and more.
+    expect(scene.asked.length).toBeGreaterThan(33);
+    expect(scene.asked.length).toBeLessThanOrEqual(45);
+    const spacings = scene.asked.slice(1).map(({ at }, n) => at - scene.asked[n]!.at);
+    // What was late is made up for once, by half a period at most.
+    expect(Math.min(...spacings)).toBeGreaterThanOrEqual(80);
+    for (let n = 3; n < scene.asked.length; n++)
+      expect(scene.asked[n]!.at - scene.asked[n - 3]!.at).toBeGreaterThanOrEqual(3 * 180 - 100);
+    await scene.end();
+  });
+
+  it('are not more where a second camera is slow', async () => {
+    const cameras = Object.fromEntries(
+      ['front', 'wrist'].map((name) => [
+        name,
+        { topic: `/${name}`, type: 'image', modelKey: name },
+      ]),
+    );
+    const scene = await new Scene({ config: testConfig({ cameras }) }).begin();
+    for (let n = 0; n <= 60; n++) {
+      if (n % 15 === 0) await scene.picture(45 + n * 33, 45 + n * 33, 'wrist');
+      await scene.picture(50 + n * 33);
+    }
+    const times = scene.asked.map(({ at }) => at);
+    // 2 s; the first one was late, the second makes up for it.
+    expect(times.length).toBeGreaterThan(8);
+    for (let n = 3; n < times.length; n++)
+      expect(times[n]! - times[n - 1]!).toBeGreaterThanOrEqual(180);
+    await scene.end();
+  });
+
   it('do not storm where pictures do: one at a time, none sooner than nine tenths of a period', async () => {
     const scene = await new Scene({ thinkingMs: 30n }).begin();
     for (let at = 41; at <= 1241; at++) await scene.picture(at);

@@ -91,6 +91,11 @@ export class RosRobot implements Robot {
     this.#gripper?.hold(this.#options.now().nowNs);
   }
 
+  /** The gripper's wish that waits is of a task that is over. */
+  drop(): void {
+    this.#gripper?.drop();
+  }
+
   send(command: ArmCommand): void {
     assertGuarded(command);
     if (this.#closed !== null) {
@@ -98,14 +103,21 @@ export class RosRobot implements Robot {
       return;
     }
     const now = this.#options.now();
-    this.#late ??= this.#waited(command, now);
-    if (this.#late) {
-      this.#withhold(this.#late.message);
+    const waited = this.#waited(command, now);
+    this.#late ??= waited;
+    // A speed that was sent does not end by itself: what the guard brakes it with must go out, but for what is late itself.
+    if (waited || (this.#late && !this.#sendsSpeeds)) {
+      this.#withhold(this.#late!.message);
       return;
     }
     this.#output?.send(command, now);
     if (command.gripper !== null) this.#gripper?.want(command.gripper);
     this.#gripper?.tick(now.nowNs);
+  }
+
+  get #sendsSpeeds(): boolean {
+    const type = this.#options.config.command?.type;
+    return type === 'forwardVelocity' || type === 'servoTwist';
   }
 
   /** Why what was sent does not arrive or is not accepted; null while all is well or the gate is closed. Every tick. */

@@ -39,6 +39,24 @@ function bench(): { link: Link; gripper: GripperOutput; end: (refused?: string) 
   return { link, gripper, end };
 }
 
+describe('the end of a task', () => {
+  it('leaves nothing of it to be sent later, and lets what is under way go on', async () => {
+    const { link, gripper, end } = bench();
+    gripper.want(0);
+    gripper.tick(0n);
+    // Opening waits for the closing to end.
+    gripper.want(1);
+    gripper.drop();
+    gripper.tick(50n * MS);
+    await end();
+    gripper.tick(300n * MS);
+    expect(link).toMatchObject({ moves: [0.8], interrupts: 0 });
+    gripper.want(1);
+    gripper.tick(320n * MS);
+    expect(link.moves).toEqual([0.8, 0]);
+  });
+});
+
 describe('a stop', () => {
   it('leaves nothing to be sent later: neither what waits for the interval nor for the gripper', async () => {
     const { link, gripper, end } = bench();

@@ -45,3 +45,30 @@ it('does not send a command that waited longer than the watchdog allows, nor any
   expect(robot.withheld).toBe(2);
   expect(robot.problem()).toBeNull();
 });
+
+it('lets brake what sends speeds, which do not end by themselves, and only withholds what is late', () => {
+  const fake = new FakeNode();
+  let nowNs = 1_000n * MS;
+  const now = () => ({ nowNs, stampNs: nowNs });
+  const joints = arm.arm.jointNames;
+  const command = { type: 'forwardVelocity', topic: '/velocities', timeout: 0.2, joints };
+  const robot = new RosRobot({
+    ...{ node: fake.node, arm: arm.arm, now, onRefused: () => 0 },
+    config: { ...config, command } as unknown as Config,
+  });
+  const guard = new Guard(config, arm.arm, arm.capsules, () => undefined);
+  const made = () =>
+    guard.guard({
+      ...{ nowNs, stampNs: nowNs, joints: null, jointsReceivedNs: null, endEffector: null },
+      ...{ endEffectorReceivedNs: null, target: { kind: 'rest', because: 'test', gripper: null } },
+      prediction: null,
+    }).command;
+  robot.open();
+  const frozen = made();
+  nowNs += 101n * MS;
+  robot.send(frozen);
+  expect(robot.withheld).toBe(1);
+  robot.send(made());
+  expect(robot.withheld).toBe(1);
+  expect(robot.problem()).toMatchObject({ code: 'commandRefused' });
+});

@@ -58,6 +58,11 @@ export class GripperOutput {
     if (move?.interruptedNs === null && move.opening >= HALF_OPEN) this.#interrupt(move, nowNs);
   }
 
+  /** What waits is of a task that is over; what is under way goes on. */
+  drop(): void {
+    this.#wish = null;
+  }
+
   /** @param opening 0 closed … 1 open. */
   want(opening: number): void {
     const move = this.#underWay;
