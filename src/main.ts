@@ -272,7 +272,7 @@ addSyntheticOptions(withModel(program.command('bench')))
 /** The first request to stop is for a command to answer; the next ends the process, as ever. */
 const interrupted = (): AbortSignal => {
   const stop = new AbortController();
-  process.once('SIGINT', () => stop.abort());
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort());
   return stop.signal;
 };
 const exitWith = (code: number): void => void (process.exitCode = code);

@@ -50,8 +50,9 @@ export interface SyntheticBenchOptions {
 export interface Memory {
   /** Before the model is loaded. */
   readonly baselineMb: number;
-  /** While it is loaded, the first time included where it was one; and while it answers. */
+  /** While it is loaded, the first time included where it was one. */
   readonly loadPeakMb: number;
+  /** While it answers; elsewhere than on Linux while it is loaded too. */
   readonly peakMb: number;
   readonly steadyMb: number;
   /** Linux only; null elsewhere. */
@@ -105,6 +106,9 @@ export interface SyntheticBenchResult {
   };
 }
 
+/** An empty file in a model's folder that `--keep` was given for. */
+const keptMark = 'kept';
+
 /** Of the buffer and of the matrices; tiny ones only show that it runs. */
 const boundsSizes = {
   tiny: { bytes: 2 ** 24, side: 128 },
@@ -138,11 +142,14 @@ export async function benchSynthetic(
     tenths(say),
   );
   const makeSeconds = model.origin === 'made' ? secondsSince(started, nowNs) : null;
+  const mark = join(model.folder, keptMark);
   try {
-    return { ...(await measure(options, model, bounds)), makeSeconds };
+    const measured = await measure(options, model, bounds);
+    if (options.afterwards === 'keep') writeFileSync(mark, '');
+    return { ...measured, makeSeconds };
   } finally {
-    // What was kept on purpose stays.
-    if (options.afterwards === 'delete' && model.origin === 'made') {
+    // What was kept on purpose stays; what a run that was killed left behind does not.
+    if (options.afterwards === 'delete' && !existsSync(mark)) {
       rmSync(model.folder, { recursive: true, force: true });
     }
   }
@@ -171,6 +178,7 @@ async function measure(
   const runtime = await open();
   const loadSeconds = secondsSince(started, nowNs);
   const loadPeakMb = memory.peakMb();
+  memory.restart();
   // 4. Answers, and their parts.
   try {
     const asked: GenerationRequest[] = [];
@@ -308,6 +316,11 @@ class MemoryWatch {
 
   constructor() {
     this.#baselineMb = process.memoryUsage.rss() / 1e6;
+    this.restart();
+  }
+
+  /** Peaks count from now on. */
+  restart(): void {
     try {
       writeFileSync('/proc/self/clear_refs', '5');
     } catch {

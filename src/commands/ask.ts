@@ -118,7 +118,7 @@ export async function ask(
     );
     const questions = new Questions(parts, runtime, nowMs);
     // 3. The pictures, once.
-    const seen = await look(questions, wanted.kind, pictures, drawn);
+    const seen = await look(questions, pictures, drawn, request);
     const picturesMs = readMs + seen.timing.totalMs;
     say(`${namesOf(pictures)}: seen in ${seconds(picturesMs)}`);
     // 4. The answers.
@@ -191,20 +191,23 @@ async function marksFor(
 
 function look(
   questions: Questions,
-  kind: Wanted['kind'],
   pictures: readonly AskedPicture[],
   { marks, boxes }: Drawn,
+  { wanted, maxTokens }: Pick<AskRequest, 'wanted' | 'maxTokens'>,
 ): Promise<Seen> {
   const { image } = pictures[0]!;
-  switch (kind) {
+  switch (wanted.kind) {
     case 'question':
-      return questions.lookAt(image);
+      return questions.lookAt(image, maxTokens);
     case 'video':
-      return questions.watch(pictures.map((picture) => picture.image));
+      return questions.watch(
+        pictures.map((picture) => picture.image),
+        maxTokens,
+      );
     case 'location':
-      return questions.lookForMarks(image, marks);
+      return questions.lookForMarks(image, marks, maxTokens);
     case 'interface':
-      return questions.lookAtScreen(image, boxes);
+      return questions.lookAtScreen(image, boxes, maxTokens);
   }
 }
 

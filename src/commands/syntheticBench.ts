@@ -117,7 +117,7 @@ export function syntheticBenchTable(result: SyntheticBenchResult): string {
     `    prompt of ${String(result.positions).padEnd(8)} ${ms(result.prefillMs)}, ${percent(share.prefill, products)}`,
     `    each further token ${ms(result.tokenMs)}, ${percent(share.token, 'its memory')}`,
     `  loaded in ${result.loadSeconds.toFixed(1)} s${result.firstLoadSeconds === null ? '' : ` (first time ${result.firstLoadSeconds.toFixed(1)} s)`}${result.clock === 'cpu' ? '; all of it CPU time' : ''}`,
-    `  memory: ${gb(memory.loadPeakMb)} at most while loading, ${gb(memory.peakMb)} while answering, ${gb(memory.steadyMb)} afterwards${anonymous === null ? '' : `, of which ${gb(anonymous)} are not mapped files`}`,
+    `  main memory: ${gb(memory.loadPeakMb)} at most while loading, ${gb(memory.peakMb)} while answering, ${gb(memory.steadyMb)} afterwards${anonymous === null ? '' : `, of which ${gb(anonymous)} are not mapped files`}`,
     `  this machine: reads ${bounds.readGbPerSecond.toFixed(1)} GB/s, copies ${bounds.copyGbPerSecond.toFixed(1)} GB/s, multiplies ${bounds.gemmGflopPerSecond.toFixed(0)} GFLOP/s in ${format.compute}`,
   ].join('\n');
 }

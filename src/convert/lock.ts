@@ -2,6 +2,7 @@
  * A file that one process has at a time: it holds the number of that process and the name of its machine. A process that is
  * killed leaves it behind, so that of one that has ended it is taken over; where several find it at once, one of them goes
  * on. Whether a process of another machine or container runs cannot be seen from here: it is taken to.
+ * Those of one name are taken for one.
  */
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';

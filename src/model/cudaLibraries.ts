@@ -3,11 +3,18 @@
  * library"; which libraries the provider links to is read from the file itself, so it holds for any version of it.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
 import { messageOf } from '../errors.js';
 
 /** What the script of onnxruntime-node 1.30 fetches: Linux x64, CUDA 12. */
-export const installCuda =
-  'node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12';
+export const installCuda = `node ${installScript()} --onnxruntime-node-install=cuda12`;
+
+/** Of the package that this process runs: a ROS 2 workspace has one beside that of its sources. */
+function installScript(): string {
+  const { resolve } = createRequire(import.meta.url);
+  return join(dirname(resolve('onnxruntime-node')), '..', 'script', 'install.js');
+}
 
 /** Loaded by name when a convolution is first prepared, so that the provider does not list it. */
 const loadedLater = ['libcudnn.so.9'];

@@ -103,20 +103,20 @@ export class Questions {
     return this.#parts.contract;
   }
 
-  /** One picture for free questions. */
-  lookAt(picture: RgbImage): Promise<Seen> {
-    return this.#look('question', [picture], [], []);
+  /** One picture for free questions. Room is kept for an answer of `maxTokens`, else of the contract's number. */
+  lookAt(picture: RgbImage, maxTokens?: number): Promise<Seen> {
+    return this.#look('question', [picture], [], [], maxTokens);
   }
 
   /** Frames in the order of time. @throws DataError for more than the contract allows. */
-  async watch(frames: readonly RgbImage[]): Promise<Seen> {
+  async watch(frames: readonly RgbImage[], maxTokens?: number): Promise<Seen> {
     const max = this.contract.answers.video?.frames.max ?? 0;
     checkCount('video, frames', frames.length, 1, max);
-    return this.#look('video', frames, [], []);
+    return this.#look('video', frames, [], [], maxTokens);
   }
 
   /** A picture whose marks are to be located; they are drawn into a copy. @throws DataError: too many, outside. */
-  async lookForMarks(picture: RgbImage, marks: readonly Mark[]): Promise<Seen> {
+  async lookForMarks(picture: RgbImage, marks: readonly Mark[], maxTokens?: number): Promise<Seen> {
     const { min, max } = this.contract.answers.location?.marks ?? { min: 0, max: 0 };
     checkCount('marks', marks.length, min, max);
     const outside = marks.find(({ at }) => !isInside(at, picture));
@@ -124,14 +124,14 @@ export class Questions {
       const got = `mark ${outside.id} at [${outside.at.x}, ${outside.at.y}]`;
       throw new DataError('marks', got, `a point of ${picture.width}×${picture.height} px`);
     }
-    return this.#look('location', [picture], marks, ids(marks));
+    return this.#look('location', [picture], marks, ids(marks), maxTokens);
   }
 
   /** A screenshot, with boxes numbered from 0 drawn into a copy. @throws InputError: too many, outside. */
-  async lookAtScreen(picture: RgbImage, boxes: readonly Box[]): Promise<Seen> {
+  async lookAtScreen(picture: RgbImage, boxes: readonly Box[], maxTokens?: number): Promise<Seen> {
     checkCount('boxes', boxes.length, 0, this.contract.answers.interface?.marks.max ?? 0);
     const numbered = drawNumberedBoxes(picture, boxes);
-    return this.#look('interface', [numbered], [], [...boxes.keys()]);
+    return this.#look('interface', [numbered], [], [...boxes.keys()], maxTokens);
   }
 
   /**
@@ -174,11 +174,12 @@ export class Questions {
     pictures: readonly RgbImage[],
     marks: readonly Mark[],
     drawn: readonly number[],
+    maxTokens = this.contract.answers[kind]!.maxTokens,
   ): Promise<Seen> {
     const stopwatch = new Stopwatch(this.#nowMs);
     const { ids, images } = this.#anyPrompt(kind, pictures.length);
     const shown = images.map(({ segment }, i) => ({ source: pictures[i]!, segment }));
-    this.#checkRoom(shown, ids.length, this.contract.answers[kind]!.maxTokens);
+    this.#checkRoom(shown, ids.length, maxTokens);
     const { recipe } = this.#parts;
     const visual = await seePictures(shown, marks, recipe, this.#runtime.vision, stopwatch);
     const { height, width } = pictures[0]!;
@@ -195,11 +196,12 @@ export class Questions {
         contract.projector.rowSeparator === null ? 0 : canvas.height / vision.stride;
       return (canvas.height / vision.stride) * (canvas.width / vision.stride) + separators;
     });
-    const positions = tokens.reduce((sum, count) => sum + count, ids);
-    const most = decoder.maxPositions - maxTokens;
+    // Every placeholder gives way to its picture; an answer's last token is not read any more.
+    const positions = tokens.reduce((sum, count) => sum + count, ids - shown.length);
+    const most = decoder.maxPositions - maxTokens + 1;
     if (positions <= most) return;
     const got = `${shown.length} of ${tokens[0]} tokens: ${positions} positions`;
-    const expected = `at most ${most} beside an answer of ${maxTokens}: fewer pictures`;
+    const expected = `at most ${most} beside an answer of ${maxTokens}: fewer pictures, or a shorter answer`;
     throw new DataError('pictures', got, expected);
   }
 

@@ -91,7 +91,11 @@ export async function proveProvider(choice: ProviderChoice, compute: KeyValueTyp
     }
   } catch (error) {
     const got = messageOf(error).trim();
-    throw new ModelError(`provider ${provider}`, got, adviceFor(provider, got));
+    throw new ModelError(
+      `provider ${provider}`,
+      got,
+      adviceFor(provider, got, `${provider} to add two numbers`),
+    );
   }
 }
 
@@ -160,7 +164,11 @@ export async function openSession(
     session = await InferenceSession.create(path, options(choice, threads, onDevice));
   } catch (error) {
     const got = messageOf(error).trim();
-    throw new ModelError(path, got, adviceFor(choice.provider, got));
+    throw new ModelError(
+      path,
+      got,
+      adviceFor(choice.provider, got, `a graph ${choice.provider} can load`),
+    );
   }
   return {
     path,
@@ -169,18 +177,23 @@ export async function openSession(
         return await session.run({ ...feeds }, [...outputs]);
       } catch (error) {
         const got = messageOf(error).trim();
-        throw new ModelError(path, got, adviceFor(choice.provider, got));
+        throw new ModelError(path, got, adviceFor(choice.provider, got, 'a run without an error'));
       }
     },
     release: () => session.release(),
   };
 }
 
-/** What would have let the session open, or the graph run. */
-export function adviceFor(provider: ProviderChoice['provider'], message: string): string {
-  if (/out of memory|ALLOC_FAILED|failed to allocate memory|bad_alloc/i.test(message)) {
-    const where = provider === 'cpu' ? 'memory' : 'memory of the device';
-    return `more free ${where}, or a smaller model: int4 takes the least`;
+/** What would have let the session open, or the graph run. @param expected where nobody knows better. */
+export function adviceFor(
+  provider: ProviderChoice['provider'],
+  message: string,
+  expected: string,
+): string {
+  if (/out of memory|ALLOC(ATION)?_FAILED|failed to allocate memory|bad_alloc/i.test(message)) {
+    const isHost = provider === 'cpu' || /bad_alloc|HOST_ALLOCATION/.test(message);
+    const smallest = provider === 'cuda' ? '--weights int4 --compute fp16' : '--weights int4';
+    return `more free memory${isHost ? '' : ' of the device'}, or a smaller model: ${smallest} takes the least`;
   }
   if (provider === 'cuda' && /failed to load shared library|CU[A-Z]+ failure/i.test(message)) {
     return cudaAdvice(providerLibrary('cuda'));
@@ -191,7 +204,7 @@ export function adviceFor(provider: ProviderChoice['provider'], message: string)
   if (provider === 'webgpu' && message.includes('requires f16')) {
     return 'a device with float16 (shader-f16), or a model converted with --compute fp32';
   }
-  return `a graph ${provider} can run`;
+  return expected;
 }
 
 function options(

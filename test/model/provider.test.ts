@@ -4,7 +4,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Graph, modelBytes } from '../../src/convert/onnx.js';
 import { add, rename } from '../../src/convert/ops.js';
-import { cudaAdvice, missingLibraries, neededLibraries } from '../../src/model/cudaLibraries.js';
+import {
+  cudaAdvice,
+  installCuda,
+  missingLibraries,
+  neededLibraries,
+} from '../../src/model/cudaLibraries.js';
 import { checkProvider, openRuntime } from '../../src/model/runtime.js';
 import {
   adviceFor,
@@ -45,7 +50,7 @@ describe('the provider', () => {
 
   it('is refused when it is asked for and not installed, with what to run', () => {
     expect(() => chooseProvider('cuda', ['cpu', 'webgpu'])).toThrow(
-      'provider: got cuda, which is not installed, expected one of cpu, webgpu, auto, or first (Linux x64): node node_modules/onnxruntime-node/script/install.js --onnxruntime-node-install=cuda12',
+      `provider: got cuda, which is not installed, expected one of cpu, webgpu, auto, or first (Linux x64): ${installCuda}`,
     );
     expect(() => chooseProvider('webgpu', ['cpu'])).toThrow(
       'provider: got webgpu, which is not installed, expected one of cpu, auto',
@@ -144,18 +149,23 @@ function libraryThatNeeds(names: readonly string[]): string {
 describe('what would have helped', () => {
   it('is memory, where there was too little of it', () => {
     const cuda = 'CUBLAS failure 3: CUBLAS_STATUS_ALLOC_FAILED ; GPU=0';
-    expect(adviceFor('cuda', cuda)).toBe(
-      'more free memory of the device, or a smaller model: int4 takes the least',
+    expect(adviceFor('cuda', cuda, 'luck')).toBe(
+      'more free memory of the device, or a smaller model: --weights int4 --compute fp16 takes the least',
     );
-    expect(adviceFor('cuda', 'CUDA failure 2: out of memory')).toMatch(/^more free memory of the/);
-    expect(adviceFor('cpu', 'Exception during initialization: std::bad_alloc')).toMatch(
+    expect(adviceFor('cuda', 'CUDA failure 2: out of memory', 'luck')).toMatch(
+      /^more free memory of the/,
+    );
+    const cudnn = 'CUDNN failure 5000: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED';
+    expect(adviceFor('cuda', cudnn, 'luck')).toMatch(/^more free memory of the device/);
+    expect(adviceFor('cuda', 'std::bad_alloc', 'luck')).toMatch(/^more free memory, or/);
+    expect(adviceFor('cpu', 'Exception during initialization: std::bad_alloc', 'luck')).toMatch(
       /^more free memory, or/,
     );
   });
 
   it('is nothing to install, where the graph is what is wrong', () => {
-    expect(adviceFor('cpu', 'Non-zero status code returned while running Add')).toBe(
-      'a graph cpu can run',
+    expect(adviceFor('cpu', 'Non-zero status code returned while running Add', 'luck')).toBe(
+      'luck',
     );
   });
 });

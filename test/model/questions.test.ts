@@ -180,12 +180,18 @@ describe('a video', () => {
 
   it('that no prompt has room for is refused before it is encoded', async () => {
     const { questions, script } = opened();
-    // One crop of 512 px is 32 × 32 tokens of 16 px and 32 row separators: 1056, and 8 frames with 61 ids are 8509.
+    // One crop of 512 px is 32 × 32 tokens of 16 px and 32 row separators: 1056; 8 frames in place of 8 of 61 ids are 8501.
     const frames = Array.from({ length: 8 }, () => picture(8, 8));
     await expect(questions.watch(frames)).rejects.toThrow(
-      /^pictures: got 8 of 1056 tokens: 8509 positions, expected at most 7692 beside an answer of 500: fewer pictures$/,
+      /^pictures: got 8 of 1056 tokens: 8501 positions, expected at most 7693 beside an answer of 500: fewer pictures, or a shorter answer$/,
+    );
+    await expect(questions.watch(frames.slice(1), 900)).rejects.toThrow(
+      /^pictures: got 7 of .* expected at most 7293 beside an answer of 900/,
     );
     expect(script.crops).toEqual([]);
+    await questions.watch(frames.slice(1), 500);
+    // A canvas of one crop each, in two batches.
+    expect(script.crops.map(({ canvas }) => canvas.rows)).toEqual([4, 3]);
   });
 
   it('of more frames than the contract allows is refused', async () => {
