@@ -14,6 +14,7 @@ interface Case {
   readonly delta: EndEffectorDelta;
   readonly traces: readonly GridTrace[];
   readonly marks: readonly number[];
+  readonly places: readonly (readonly [number, readonly [number, number]])[];
   readonly actionPromptIds: readonly number[];
   readonly actionAnswerIds: readonly number[];
   readonly tracePromptIds: readonly number[];
@@ -31,7 +32,7 @@ const tokenizer = readTokenizer('models/nano');
 describe('what nano is trained on', () => {
   it.each(cases)('$instruction: prompts and answers are these ids', (one) => {
     const action = actionPrompt(contract, tokenizer, one);
-    const trace = tracePrompt(contract, tokenizer, one);
+    const trace = tracePrompt(contract, tokenizer, { ...one, cells: new Map(one.places) });
     expect(action.ok && action.value.ids).toEqual(one.actionPromptIds);
     expect(trace.ok && trace.value.ids).toEqual(one.tracePromptIds);
     const decoding = actionDecodingFor(contract, { robot: 'sim', baseFrame: 'base_link' }, 1009);

@@ -119,22 +119,28 @@ describe("nano's prompts", () => {
     const prompt = tracePrompt(nano, nanoTokenizer, {
       instruction: 'put the red block on the blue pad',
       marks: [12, 2],
+      cells: new Map([
+        [2, [0, 131]],
+        [12, [99, 255]],
+      ]),
       steps: 4,
     });
     if (!prompt.ok) throw new Error(prompt.refusal.message);
     expect(nanoTokenizer.decode(prompt.value.ids.slice(4))).toBe(
-      '\nThe image is labeled with numeric marks 2, 12. To put the red block on the blue pad, ' +
+      '\nThe image is labeled with numeric marks 2 at [0,131], 12 at [99,255]. To put the red block on the blue pad, ' +
         'how to move the marks for the next 4 steps?',
     );
   });
 
-  it('say where each mark lies, where the contract wants it', () => {
+  it('number the marks alone, or say where each lies, as the contract wants it', () => {
     const model = JSON.parse(readFileSync('models/nano/model.json', 'utf8')) as {
       prompts: { trace: { segments: object[] } };
     };
     model.prompts.trace.segments = [
       { image: 'primary', marks: 'drawn' },
       { text: '\nMarks ' },
+      { marks: ', ' },
+      { text: ', at ' },
       { marks: ', ', places: 'cells' },
       { text: '?' },
     ];
@@ -151,7 +157,7 @@ describe("nano's prompts", () => {
     });
     if (!prompt.ok) throw new Error(prompt.refusal.message);
     expect(nanoTokenizer.decode(prompt.value.ids.slice(2))).toBe(
-      '\nMarks 1 at [120,0], 3 at [7,255]?',
+      '\nMarks 1, 3, at 1 at [120,0], 3 at [7,255]?',
     );
     expect(() => tracePrompt(placed, nanoTokenizer, { instruction: 'pick', marks: [3] })).toThrow(
       'mark 3 without a place',

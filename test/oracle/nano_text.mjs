@@ -26,6 +26,11 @@ const requests = [
       },
     ],
     marks: [1, 2, 3],
+    places: [
+      [1, [98, 77]],
+      [2, [120, 96]],
+      [3, [0, 255]],
+    ],
   },
   {
     instruction: 'put the yellow block on the blue pad',
@@ -37,6 +42,10 @@ const requests = [
       future: Array.from({ length: 8 }, (_, n) => [10 * id + n, 255 - 9 * n]),
     })),
     marks: [3, 5],
+    places: [
+      [3, [30, 255]],
+      [5, [50, 255]],
+    ],
   },
   {
     instruction: 'push the green block left',
@@ -44,6 +53,7 @@ const requests = [
     delta: { translation: [0, 0.05, 0], rotation: [0, 0, 0], gripper: 0 },
     traces: [],
     marks: [7],
+    places: [[7, [131, 8]]],
   },
 ];
 
@@ -57,7 +67,9 @@ const cases = requests.map((request) => {
     ...request,
     actionPromptIds: value(actionPrompt(contract, tokenizer, request)),
     actionAnswerIds: idsFromDeltas([request.delta], decoding),
-    tracePromptIds: value(tracePrompt(contract, tokenizer, request)),
+    tracePromptIds: value(
+      tracePrompt(contract, tokenizer, { ...request, cells: new Map(request.places) }),
+    ),
     traceText,
     traceAnswerIds: idsFromText(traceText, tokenizer, endId),
   };

@@ -36,7 +36,7 @@ for case in cases:
     action_prompt = words(f"{IMAGE}\nWhat action should the robot take to {task}?")
     assert case["actionPromptIds"] == [BOS] + action_prompt + state, task
 
-    marks = ", ".join(str(mark) for mark in sorted(case["marks"]))
+    marks = ", ".join(f"{mark} at [{x},{y}]" for mark, (x, y) in sorted(case["places"]))
     trace_prompt = words(
         f"{IMAGE}\nThe image is labeled with numeric marks {marks}. To {task}, how to move the marks for the next 8 steps?"
     )
