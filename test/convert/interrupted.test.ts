@@ -154,7 +154,7 @@ describe('an interrupted conversion', () => {
   onLinux('goes on after a process that has ended, though its parent never asked how', async () => {
     await stopAfter(10);
     // The shell becomes a program that does not know of its child.
-    const parent = spawn('sh', ['-c', 'true & echo $!; exec sleep 60']);
+    const parent = spawn('sh', ['-c', 'sleep 0.3 & echo $!; exec sleep 60']);
     try {
       const [line] = (await once(parent.stdout, 'data')) as [Buffer];
       const child = line.toString().trim();

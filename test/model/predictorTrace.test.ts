@@ -58,7 +58,7 @@ describe('a trace', () => {
     await predictor.predictTrace(observed(), { camera: 'front', marks }, pause);
     const { ids, maxTokens, eosIds } = script.requests[0]!;
     expect(tokenizer.decode(ids.slice(4))).toBe(
-      '\nThe image is labeled with numeric marks 1, 2. To pick the red block, how to move the marks for the next 8 steps?',
+      '\nThe image is labeled with numeric marks 1 at [65,128], 2 at [200,40]. To pick the red block, how to move the marks for the next 8 steps?',
     );
     expect({ maxTokens, eosIds }).toEqual({ maxTokens: 512, eosIds: [endId] });
     // After decoding, before each slice, and before the generator is found to be done.
