@@ -183,7 +183,7 @@ describe('an active node', () => {
       'magma_vla/msg/ActionChunk',
     );
     await live.operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', {
-      data: 'pick up the red block',
+      data: 'pick the red block',
     });
     await chunks.next(10_000);
     live.status.clear();
@@ -258,7 +258,7 @@ describe('inputs that the node does not hear', () => {
     ];
     await live.activate();
     await operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', {
-      data: 'pick up the red block',
+      data: 'pick the red block',
     });
     const chunk = await chunks.next(10_000);
     const age = Number(systemNs() - nsOf(chunk.header.stamp)) / 1e9;

@@ -180,7 +180,7 @@ describe('a node under 500 malformed messages', () => {
       `${NODE}/action_chunk`,
       'magma_vla/msg/ActionChunk',
     );
-    const instruction = { data: 'pick up the red block' };
+    const instruction = { data: 'pick the red block' };
     await live.operator.publish(`${NODE}/instruction`, 'std_msgs/msg/String', instruction);
     expect((await chunks.next(15_000)).instruction).toBe(instruction.data);
     expect(arm.peer).toBeDefined();

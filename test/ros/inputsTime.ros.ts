@@ -52,7 +52,7 @@ describe('simulated time', () => {
   });
 
   it('halts 0.2 s after the clock stops; the task ends, and the clock alone begins no motion again', async () => {
-    await instruct('pick up the red block');
+    await instruct('pick the red block');
     await chunks.next(10_000);
     live.status.clear();
     // As a simulator that is paused: the same stamps again and again.
@@ -84,7 +84,7 @@ describe('simulated time', () => {
   it.each(jumps)(
     'latches where the clock jumps %s, flushes, and resumes only by rearm',
     async (_, offsetNs, why) => {
-      await instruct('pick up the red block');
+      await instruct('pick the red block');
       await chunks.next(10_000);
       const episode = BigInt((await live.status.next(3000)).episode);
       live.status.clear();

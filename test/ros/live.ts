@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parse, stringify } from 'yaml';
+import { World } from '../../src/robot/sim/world.js';
 import { type Child, root, spawnNode, stopAll } from './child.js';
 import { Peer, type Fields, type Message, type PeerQos, type PeerSubscription } from './peer.js';
 
@@ -58,7 +59,8 @@ export function robotFile(changes: Readonly<Record<string, unknown>> = {}): stri
     ...changes,
     guard: {
       ...base['guard'],
-      ...{ maxJointAge: 0.25, maxObservationAge: 0.8, watchdog: 0.25 },
+      // The arm stands still, whatever it is told.
+      ...{ maxJointAge: 0.25, maxObservationAge: 0.8, watchdog: 0.25, trackingError: 1 },
       ...(changes['guard'] as object | undefined),
     },
   };
@@ -105,6 +107,23 @@ export const image = (width: number, height: number, changes: Fields = {}): Fiel
   ...changes,
 });
 
+let rendered: Promise<Buffer> | null = null;
+
+/** What the built-in simulation's camera sees of a scene with a red block: nano moves for it. 128 × 128 px. */
+async function scene(): Promise<Fields> {
+  rendered ??= (async () => {
+    const urdf = readFileSync('config/builtin_arm.urdf', 'utf8');
+    const world = await World.create({ urdf, camera: { height: 128, width: 128 } });
+    let seed = 1;
+    do world.reset(seed++);
+    while (!world.blocks.includes('red'));
+    const { data } = world.render();
+    world.close();
+    return Buffer.from(data);
+  })();
+  return image(128, 128, { data: await rendered });
+}
+
 const open = new Set<Driver | Live>();
 
 /** For afterEach and afterAll: whatever a test has left running, it ends here. */
@@ -126,7 +145,7 @@ export class Driver {
 
   static async camera(hz = 5): Promise<Driver> {
     const driver = new Driver(await Peer.start({ name: 'camera_driver' }));
-    await driver.play('/front/image_raw', imageType, image(128, 128), hz, { qos: bestEffort });
+    await driver.play('/front/image_raw', imageType, await scene(), hz, { qos: bestEffort });
     return driver;
   }
 
