@@ -1,5 +1,5 @@
 /** Command-line texts → values; commander shows what these say. */
-import { InvalidArgumentError } from 'commander';
+import { InvalidArgumentError, Option } from 'commander';
 import { disturbances, type Disturbance } from '../robot/sim/disturb.js';
 import { families, type Family } from '../robot/sim/tasks.js';
 
@@ -42,3 +42,12 @@ export function parseDisturbances(text: string): readonly Disturbance[] {
     return kind;
   });
 }
+
+/** The first of the numbers is the default. */
+export const numberOption = (flags: string, text: string, numbers: readonly number[]): Option =>
+  new Option(flags, `${text} (${numbers.join(' or ')})`)
+    .default(numbers[0])
+    .argParser((given: string) => {
+      if (numbers.includes(Number(given))) return Number(given);
+      throw new InvalidArgumentError(`expected ${numbers.join(' or ')}`);
+    });

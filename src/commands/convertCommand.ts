@@ -2,14 +2,14 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { buildGraphs, graphsFolder } from '../convert/build.js';
 import { Interrupted } from '../convert/conversionWatch.js';
 import { verifyModel } from '../convert/verify.js';
 import { ConfigError } from '../errors.js';
 import { readContract } from '../model/contract.js';
 import { recordReference } from '../model/reference.js';
-import { number } from './argument.js';
+import { number, numberOption } from './argument.js';
 import { realClock } from './clock.js';
 import { convert, type ConvertFlags } from './convert.js';
 import { conversionProgress } from './convertProgress.js';
@@ -36,15 +36,6 @@ interface Flags extends Omit<ConvertFlags, 'out'> {
 
 const choice = (flags: string, text: string, choices: readonly string[]): Option =>
   new Option(flags, text).choices([...choices]);
-
-/** The first of the numbers is the default. */
-const numberOption = (flags: string, text: string, numbers: readonly number[]): Option =>
-  new Option(flags, `${text} (${numbers.join(' or ')})`)
-    .default(numbers[0])
-    .argParser((given: string) => {
-      if (numbers.includes(Number(given))) return Number(given);
-      throw new InvalidArgumentError(`expected ${numbers.join(' or ')}`);
-    });
 
 export function addConvertCommand(program: Command, options: ConvertCommandOptions): void {
   program

@@ -1,12 +1,12 @@
 /** `magma-vla bench --synthetic`: options in, a table on stderr. */
 import { join } from 'node:path';
-import { InvalidArgumentError, Option, type Command } from 'commander';
+import { Option, type Command } from 'commander';
 import { slowest, type Spread } from '../bench/spread.js';
 import { benchSynthetic, type SyntheticBenchResult } from '../bench/synthetic.js';
 import { syntheticNames, type SyntheticName } from '../convert/syntheticFolder.js';
 import { ConfigError } from '../errors.js';
 import { chooseProvider, type ProviderSetting } from '../model/session.js';
-import { integer } from './argument.js';
+import { integer, numberOption } from './argument.js';
 import { realClock } from './clock.js';
 
 export interface SyntheticBenchFlags {
@@ -40,14 +40,7 @@ export function addSyntheticOptions(command: Command): Command {
     .addOption(
       choice('--weights <format>', 'of --synthetic', ['fp32', 'fp16', 'int8', 'int4'], 'int4'),
     )
-    .addOption(
-      new Option('--block <n>', 'of --synthetic: weights per scale (32 or 128)')
-        .argParser((text: string) => {
-          if (text === '32' || text === '128') return Number(text);
-          throw new InvalidArgumentError('expected 32 or 128');
-        })
-        .default(32),
-    )
+    .addOption(numberOption('--block <n>', 'of --synthetic: weights per scale', [32, 128]))
     .addOption(
       choice('--compute <type>', 'of --synthetic (default: fp16 with fp16 weights)', [
         'fp32',
